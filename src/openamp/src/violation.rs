@@ -1,0 +1,93 @@
+//! What the other side can do wrong in shared memory.
+
+use shmem::Fault;
+
+/// The peer broke the protocol; the link is not to be used any further.
+///
+/// `vring` is 0 for remote-to-host, 1 for host-to-remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The device claims to have used more buffers than it was given.
+    #[error("vring {vring}: used index {index} is {ahead} ahead of {last}, queue size {num}")]
+    UsedIndex {
+        /// Which ring.
+        vring: u8,
+        /// The index the device wrote.
+        index: u16,
+        /// How far that is past the last one handled.
+        ahead: u16,
+        /// The last one handled.
+        last: u16,
+        /// Descriptors in the ring.
+        num: u16,
+    },
+    /// A used element names no descriptor that the device holds.
+    #[error(
+        "vring {vring}: used element names descriptor {id}, which the device does not hold (queue size {num})"
+    )]
+    UsedId {
+        /// Which ring.
+        vring: u8,
+        /// The id the device wrote.
+        id: u32,
+        /// Descriptors in the ring.
+        num: u16,
+    },
+    /// The driver claims to have offered more buffers than the ring holds.
+    #[error("vring {vring}: available index {index} is {ahead} ahead of {last}, queue size {num}")]
+    AvailableIndex {
+        /// Which ring.
+        vring: u8,
+        /// The index the driver wrote.
+        index: u16,
+        /// How far that is past the last one handled.
+        ahead: u16,
+        /// The last one handled.
+        last: u16,
+        /// Descriptors in the ring.
+        num: u16,
+    },
+    /// An available element names a descriptor outside the ring.
+    #[error("vring {vring}: available element names descriptor {id}, queue size {num}")]
+    AvailableId {
+        /// Which ring.
+        vring: u8,
+        /// The id the driver wrote.
+        id: u16,
+        /// Descriptors in the ring.
+        num: u16,
+    },
+    /// A descriptor is chained or indirect, which RPMsg never uses.
+    #[error("vring {vring}: descriptor {id} has flags {flags:#x}, RPMsg uses single buffers only")]
+    Chained {
+        /// Which ring.
+        vring: u8,
+        /// The descriptor.
+        id: u16,
+        /// Its flags.
+        flags: u16,
+    },
+    /// A buffer does not lie in the shared window, or is too small for a header.
+    #[error(
+        "vring {vring}: buffer of {len} bytes at {addr:#x} is not a message buffer inside the shared memory"
+    )]
+    Buffer {
+        /// Which ring.
+        vring: u8,
+        /// Device address from the descriptor.
+        addr: u64,
+        /// Length from the descriptor.
+        len: u32,
+    },
+    /// A message says it is longer than the buffer it came in.
+    #[error("rpmsg message of {len} bytes does not fit its buffer, which has room for {room}")]
+    MessageLength {
+        /// Payload length from the header.
+        len: u16,
+        /// Payload bytes that the buffer can hold.
+        room: u32,
+    },
+    /// The rings do not fit the memory they were placed in: a local mistake, never the peer's.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}

@@ -1,0 +1,164 @@
+//! The driver's half of a ring: the host offers buffers and gets them back used.
+
+use shmem::{Memory, barrier};
+
+use super::{DESC_WRITE, Geometry, MAX_NUM, NO_NOTIFY};
+use crate::Violation;
+use crate::placement::BUFFER_LEN;
+
+/// A buffer that came back: descriptor number and the length that the device claims, not yet believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Descriptor, and with it buffer, number.
+    pub id: u16,
+    /// Bytes the device says it wrote.
+    pub len: u32,
+}
+
+/// One ring seen from the driver. Everything it believes is kept here; the shared copy is only written.
+///
+/// Descriptor `i` always names buffer `i`, so that nothing the device writes can move a buffer.
+#[derive(Debug)]
+pub struct DriverQueue {
+    ring: Geometry,
+    vring: u8,
+    available: u16,
+    used: u16,
+    /// The device's used index as last read: the ring is not looked at again before these are handled.
+    seen: u16,
+    /// Bit `id`: the device holds that descriptor.
+    held: [u64; MAX_NUM as usize / 64],
+    holding: u16,
+    /// Descriptors that nobody holds, the first `spare` entries, last freed on top (OpenAMP's order).
+    free: [u16; MAX_NUM as usize],
+    spare: u16,
+}
+
+impl DriverQueue {
+    /// Zeroes the ring in `memory`, chains the descriptors as OpenAMP does and keeps all of them free.
+    pub fn new(memory: &impl Memory, ring: Geometry, vring: u8) -> Result<DriverQueue, Violation> {
+        memory.zero(ring.base, ring.size())?;
+        let mut free = [0; MAX_NUM as usize];
+        for id in 0..ring.num {
+            // `next` has no meaning without the flag; OpenAMP leaves this chain, ended by 0x8000, in memory.
+            let next = if id + 1 == ring.num { 0x8000 } else { id + 1 };
+            memory.store_u16(ring.descriptor(id) + 14, next)?;
+            free[usize::from(ring.num - 1 - id)] = id;
+        }
+        let held = [0; MAX_NUM as usize / 64];
+        Ok(DriverQueue {
+            ring,
+            vring,
+            available: 0,
+            used: 0,
+            seen: 0,
+            held,
+            holding: 0,
+            free,
+            spare: ring.num,
+        })
+    }
+
+    /// Takes a free descriptor, if there is one; it is the caller's until offered or put back.
+    pub fn take(&mut self) -> Option<u16> {
+        self.spare = self.spare.checked_sub(1)?;
+        Some(self.free[usize::from(self.spare)])
+    }
+
+    /// Puts back a descriptor that came from [`Self::take`] or [`Self::reclaim`].
+    pub fn put_back(&mut self, id: u16) {
+        self.free[usize::from(self.spare)] = id;
+        self.spare += 1;
+    }
+
+    /// Offers the caller's buffer `id` at device address `addr` to the device, which may write into it if `writable`.
+    pub fn offer(
+        &mut self,
+        memory: &impl Memory,
+        id: u16,
+        addr: u64,
+        writable: bool,
+    ) -> Result<(), Violation> {
+        let descriptor = self.ring.descriptor(id);
+        memory.store_u64(descriptor, addr)?;
+        memory.store_u32(descriptor + 8, BUFFER_LEN as u32)?;
+        memory.store_u16(descriptor + 12, if writable { DESC_WRITE } else { 0 })?;
+        memory.store_u16(self.ring.available_slot(self.available), id)?;
+        self.hold(id);
+        self.available = self.available.wrapping_add(1);
+        // Pairs with the device's read barrier after it has read this index.
+        barrier::write();
+        memory.store_u16(self.ring.available() + 2, self.available)?;
+        Ok(())
+    }
+
+    /// Gives the next buffer that the device is done with; its descriptor is the caller's.
+    pub fn reclaim(&mut self, memory: &impl Memory) -> Result<Option<Used>, Violation> {
+        if self.used == self.seen && !self.look(memory)? {
+            return Ok(None);
+        }
+        let slot = self.ring.used_slot(self.used);
+        let (id, len) = (memory.load_u32(slot)?, memory.load_u32(slot + 4)?);
+        let held = u16::try_from(id).ok().filter(|id| self.release(*id));
+        let id = held.ok_or(Violation::UsedId { vring: self.vring, id, num: self.ring.num })?;
+        self.used = self.used.wrapping_add(1);
+        Ok(Some(Used { id, len }))
+    }
+
+    /// True if the device wants to hear of what was offered since.
+    pub fn wants_kick(&self, memory: &impl Memory) -> Result<bool, Violation> {
+        // The index must be visible before the flag is read: the device sets the flag, then reads the index.
+        barrier::full();
+        Ok(memory.load_u16(self.ring.used())? & NO_NOTIFY == 0)
+    }
+
+    /// Asks the device for, or spares it, a notification per used buffer. After asking, reclaim once more: a buffer
+    /// may have come back just before.
+    pub fn notify_me(&self, memory: &impl Memory, wanted: bool) -> Result<(), Violation> {
+        memory.store_u16(self.ring.available(), if wanted { 0 } else { NO_NOTIFY })?;
+        barrier::full();
+        Ok(())
+    }
+
+    /// Descriptors that the device holds.
+    pub fn holding(&self) -> u16 {
+        self.holding
+    }
+
+    /// Descriptors in the ring.
+    pub fn num(&self) -> u16 {
+        self.ring.num
+    }
+
+    /// Reads the used index; true if it moved, by no more than the device holds.
+    fn look(&mut self, memory: &impl Memory) -> Result<bool, Violation> {
+        let index = memory.load_u16(self.ring.used() + 2)?;
+        let ahead = index.wrapping_sub(self.used);
+        if ahead > self.holding {
+            let (vring, last, num) = (self.vring, self.used, self.ring.num);
+            return Err(Violation::UsedIndex { vring, index, ahead, last, num });
+        }
+        self.seen = index;
+        // Pairs with the device's write barrier between the element and this index.
+        barrier::read();
+        Ok(ahead != 0)
+    }
+
+    fn hold(&mut self, id: u16) {
+        self.held[usize::from(id / 64)] |= 1 << (id % 64);
+        self.holding += 1;
+    }
+
+    /// Takes `id` back; false if the device did not hold it.
+    fn release(&mut self, id: u16) -> bool {
+        let bit = 1 << (id % 64);
+        match self.held.get_mut(usize::from(id / 64)) {
+            Some(word) if *word & bit != 0 => {
+                *word &= !bit;
+                self.holding -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}

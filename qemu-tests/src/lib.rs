@@ -1,1 +1,26 @@
-//! Placeholder until the crate lands.
+//! Drives a real containerd: the ground under the integration tests, the demo and the benchmarks.
+//!
+//! A test starts a [`Containerd`] of its own, talks to it through [`Ctr`] (and a [`Pty`] where a person would
+//! sit at a terminal), and in the end asks it with [`Leaks`] what the containers left behind. Nothing here knows
+//! micrun from the inside: what is found is what any user of containerd would find.
+
+#![forbid(unsafe_code)]
+
+mod artifacts;
+pub mod busybox;
+mod command;
+mod containerd;
+mod ctr;
+mod leaks;
+mod process;
+mod pty;
+mod wait;
+
+pub use artifacts::Artifacts;
+pub use command::{Output, run};
+pub use containerd::{Containerd, Kept, Options};
+pub use ctr::Ctr;
+pub use leaks::Leaks;
+pub use process::Process;
+pub use pty::Pty;
+pub use wait::wait_for;

@@ -1,2 +1,91 @@
-//! Placeholder.
-fn main() {}
+//! The project's door: every command that cargo alone can't say.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build;
+mod demo;
+mod lint;
+mod setup;
+mod sh;
+mod test;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+/// One thing to ask for: `cargo xtask NAME ARGUMENTS`.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<ExitCode>,
+}
+
+const TASKS: [Task; 6] = [
+    Task {
+        name: "setup",
+        arguments: "",
+        about: "install what is missing: containerd, runc, QEMU, Rust targets",
+        run: setup::task,
+    },
+    Task {
+        name: "build",
+        arguments: "",
+        about: "build the shim, the image builder, the test RTOS and its image",
+        run: build::task,
+    },
+    Task {
+        name: "demo",
+        arguments: "[--keep]",
+        about: "run an RTOS container under a private containerd and talk to it",
+        run: demo::task,
+    },
+    Task { name: "test", arguments: "", about: "run every test; the last line counts them", run: test::task },
+    Task {
+        name: "lint",
+        arguments: "",
+        about: "check formatting, clippy, documentation and, if installed, cargo-deny",
+        run: lint::task,
+    },
+    Task {
+        name: "bench",
+        arguments: "[GROUP] [--json FILE]",
+        about: "run the benchmarks and write docs/benchmarks.md",
+        run: bench::task,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    dispatch(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(arguments: &[String]) -> Result<ExitCode> {
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", overview());
+        return Ok(ExitCode::SUCCESS);
+    };
+    match TASKS.iter().find(|task| task.name == name) {
+        Some(task) => (task.run)(rest),
+        None => bail!("no task {name:?}; the tasks are:\n{}", overview()),
+    }
+}
+
+fn overview() -> String {
+    let call = |task: &Task| format!("{} {}", task.name, task.arguments);
+    TASKS.iter().map(|task| format!("cargo xtask {:<28} {}\n", call(task), task.about)).collect()
+}
+
+/// Refuses arguments where a task takes none.
+fn no_arguments(arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(first) => bail!("argument {first:?}: this task takes none"),
+    }
+}

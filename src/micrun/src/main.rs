@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The binary that containerd calls; see [`micrun::shim`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    micrun::shim::main()
+}

@@ -2,9 +2,11 @@
 
 mod common;
 
-use common::{backing, linked, window};
+use common::{backing, linked, placement, window};
+use openamp::Violation;
 use openamp::rpmsg::{Incoming, PAYLOAD_LEN, SendError};
 use proptest::prelude::*;
+use shmem::Memory;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -103,4 +105,34 @@ fn a_message_over_the_limit_is_refused_not_truncated() {
     let memory = window(&mut backing);
     let (mut host, ours, _, _) = linked(&memory, 8);
     assert_eq!(host.send(&memory, ours, &[0; PAYLOAD_LEN + 1]), Err(SendError::TooLong(497)));
+}
+
+#[test]
+fn a_remote_takes_descriptors_that_end_with_the_message() {
+    let mut backing = backing();
+    let memory = window(&mut backing);
+    let (mut host, ours, mut remote, theirs) = linked(&memory, 8);
+    host.send(&memory, ours, b"ping").expect("room");
+    // What a Linux host writes there: header and payload, not the whole buffer. Descriptor 0 is the one used last.
+    memory.store_u32(placement(8).rings[1].base + 8, 16 + 4).expect("in bounds");
+    let mut payload = [0; PAYLOAD_LEN];
+    let received = remote.receive(&memory, &mut payload).expect("no violation").expect("a message");
+    assert_eq!((received.endpoint, &payload[..received.len]), (theirs, &b"ping"[..]));
+}
+
+#[test]
+fn a_remote_refuses_a_message_longer_than_its_descriptor() {
+    let mut backing = backing();
+    let memory = window(&mut backing);
+    let (mut host, ours, mut remote, _) = linked(&memory, 8);
+    let descriptor_len = placement(8).rings[1].base + 8;
+    let mut payload = [0; PAYLOAD_LEN];
+    host.send(&memory, ours, b"ping").expect("room");
+    memory.store_u32(descriptor_len, 16 + 3).expect("in bounds");
+    assert_eq!(remote.receive(&memory, &mut payload), Err(Violation::MessageLength { len: 4, room: 3 }));
+    let (mut host, ours, mut remote, _) = linked(&memory, 8);
+    host.send(&memory, ours, b"ping").expect("room");
+    memory.store_u32(descriptor_len, 15).expect("in bounds");
+    let refused = remote.receive(&memory, &mut payload).expect_err("no room for a header");
+    assert!(matches!(refused, Violation::Buffer { vring: 1, len: 15, .. }), "{refused}");
 }

@@ -150,8 +150,9 @@ impl Host {
     }
 
     /// Messages that the remote has not consumed yet: an answer is owed.
-    pub fn unconsumed(&self) -> u16 {
-        self.tx.holding()
+    pub fn outstanding(&mut self, memory: &impl Memory) -> Result<u16, Violation> {
+        self.reclaim(memory)?;
+        Ok(self.tx.holding())
     }
 
     /// True, once, if the remote wants a kick for what was sent or offered since the last call.

@@ -74,7 +74,8 @@ impl Remote {
         payload: &mut [u8; PAYLOAD_LEN],
     ) -> Result<Option<Received>, Violation> {
         while let Some(offered) = self.rx.take(memory)? {
-            let at = self.locate(memory, 1, offered)?;
+            // Linux describes a message only as far as it goes, so the header is all that must be there.
+            let at = self.locate(memory, 1, offered, HEADER_LEN)?;
             let mut header = [0; HEADER_LEN];
             memory.copy_out(at, &mut header)?;
             let header = Header::decode(header);
@@ -115,7 +116,7 @@ impl Remote {
         let len = u16::try_from(payload.len()).ok().filter(|len| usize::from(*len) <= PAYLOAD_LEN);
         let len = len.ok_or(SendError::TooLong(payload.len()))?;
         let offered = self.tx.take(memory)?.ok_or(SendError::Full)?;
-        let at = self.locate(memory, 0, offered)?;
+        let at = self.locate(memory, 0, offered, BUFFER_LEN)?;
         memory.copy_in(at, &Header { src, dst, len }.encode()).map_err(Violation::from)?;
         memory.copy_in(at + HEADER_LEN, payload).map_err(Violation::from)?;
         // OpenAMP remotes report the whole buffer; the header says what the message is.
@@ -124,12 +125,18 @@ impl Remote {
         Ok(())
     }
 
-    /// Where an offered buffer lies in `memory`; it has room for a whole message buffer.
-    fn locate(&self, memory: &impl Memory, vring: u8, offered: Offered) -> Result<usize, Violation> {
+    /// Where an offered buffer lies in `memory`; it has room for at least `least` bytes.
+    fn locate(
+        &self,
+        memory: &impl Memory,
+        vring: u8,
+        offered: Offered,
+        least: usize,
+    ) -> Result<usize, Violation> {
         let Offered { addr, len, .. } = offered;
         let at = addr.checked_sub(self.da.into()).and_then(|at| usize::try_from(at).ok());
         let fits = |at: &usize| at.checked_add(len as usize).is_some_and(|end| end <= memory.size());
-        at.filter(fits).filter(|_| len as usize >= BUFFER_LEN).ok_or(Violation::Buffer { vring, addr, len })
+        at.filter(fits).filter(|_| len as usize >= least).ok_or(Violation::Buffer { vring, addr, len })
     }
 }
 

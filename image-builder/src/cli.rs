@@ -1,0 +1,78 @@
+//! The command line, parsed without touching the world.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use firmware::board::{Board, BoardError};
+use image_builder::platform::Platform;
+use image_builder::reference::Reference;
+
+/// Packs RTOS firmware into OCI images for micrun
+#[derive(Debug, Parser)]
+#[command(name = "micrun-image-builder", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an image archive of firmware, for `ctr image import` and `docker load`
+    Bundle(BundleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// Firmware, a 64-bit AArch64 ELF executable with a section .resource_table
+    #[arg(long, value_name = "ELF")]
+    pub(crate) firmware: PathBuf,
+    /// MICA's client.conf; made from image name and board if absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_conf: Option<PathBuf>,
+    /// Board that the firmware is for, such as qemu-arm64
+    #[arg(long, value_name = "BOARD", value_parser = board)]
+    pub(crate) board: &'static Board,
+    /// Name of the image, such as localhost/hello:1
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Reference,
+    /// Archive to write
+    #[arg(long, value_name = "TAR")]
+    pub(crate) output: PathBuf,
+    /// RTOS of the firmware, such as zephyr
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) rtos: Option<String>,
+    /// Version of the RTOS
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) rtos_version: Option<String>,
+    /// Version of the firmware (org.opencontainers.image.version)
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) version: Option<String>,
+    /// Title of the image (org.opencontainers.image.title)
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) title: Option<String>,
+    /// SPDX licence expression (org.opencontainers.image.licenses)
+    #[arg(long, value_name = "SPDX", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) licenses: Option<String>,
+    /// Revision of the source (org.opencontainers.image.revision)
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) revision: Option<String>,
+    /// Where the source is (org.opencontainers.image.source)
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) source: Option<String>,
+    /// Platform of the containerd host, linux/amd64 or linux/arm64; this machine's if absent
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// Further label and annotation; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) annotation: Vec<(String, String)>,
+}
+
+fn board(name: &str) -> Result<&'static Board, BoardError> {
+    Board::by_name(name)
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or_else(|| "it must be of the form KEY=VALUE".to_owned())?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}

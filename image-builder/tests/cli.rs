@@ -1,0 +1,164 @@
+//! The command as a user runs it: exit status, one line on standard error, nothing left by a failure.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use firmware::test_elf::TestElf;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_micrun-image-builder");
+
+/// A directory with `app.elf` in it, a valid firmware.
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("app.elf"), TestElf::new().build()).expect("written");
+    directory
+}
+
+/// The command with the mandatory arguments and the directory as its own; `extra` follows.
+fn command(directory: &Path, extra: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH").arg("bundle");
+    command.args(["--firmware", "app.elf", "--board", "qemu-arm64", "--output", "out.tar"]);
+    command.args(["--name", "localhost/hello:1"]).args(extra);
+    command
+}
+
+fn output(mut command: Command) -> Output {
+    command.output().expect("the builder runs")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").file_name().into()).collect();
+    names.sort();
+    names
+}
+
+/// Runs a command that must fail with this line and leave nothing but the input.
+fn refused(directory: &TempDir, command: Command, line: &str) {
+    let output = output(command);
+    assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    assert_eq!(names(directory.path()), [Path::new("app.elf")]);
+}
+
+#[test]
+fn an_image_is_written_and_named() {
+    let directory = directory();
+    let output = output(command(directory.path(), &[]));
+    assert_eq!((stderr(&output).as_str(), output.status.code()), ("", Some(0)));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let digest = text.strip_prefix("localhost/hello:1 sha256:").expect("name and digest");
+    assert_eq!(digest.trim_end().len(), 64);
+    assert_eq!(names(directory.path()), [Path::new("app.elf"), Path::new("out.tar")]);
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_wherever_it_is_built() {
+    let build = |umask: &str, zone: &str, time: Option<&str>| {
+        let directory = directory();
+        fs::write(directory.path().join("c.conf"), "[Mica]\nName=a\nClientPath=x\nCPU=3\n").expect("written");
+        let extra =
+            ["--client-conf", "c.conf", "--rtos", "zephyr", "--annotation", "b=1", "--annotation", "a=2"];
+        let bundle = command(directory.path(), &extra);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(BINARY).args(bundle.get_args());
+        shell.current_dir(directory.path()).env("TZ", zone).env("LC_ALL", "C").env("HOME", directory.path());
+        shell.env_remove("SOURCE_DATE_EPOCH").envs(time.map(|time| ("SOURCE_DATE_EPOCH", time)));
+        let output = output(shell);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let path = directory.path().join("out.tar");
+        let mode = fs::metadata(&path).expect("metadata").permissions().mode() & 0o777;
+        (fs::read(&path).expect("readable"), mode)
+    };
+    for time in [None, Some("1700000000")] {
+        let (first, open) = build("022", "UTC", time);
+        let (second, closed) = build("077", "Asia/Tokyo", time);
+        assert!(first == second, "the archives differ");
+        assert_eq!((open, closed), (0o644, 0o600));
+    }
+    assert!(build("022", "UTC", None).0 != build("022", "UTC", Some("1")).0, "the time has no effect");
+}
+
+#[test]
+fn the_source_date_must_be_a_number() {
+    let directory = directory();
+    let mut command = command(directory.path(), &[]);
+    command.env("SOURCE_DATE_EPOCH", "today");
+    let line = "SOURCE_DATE_EPOCH is \"today\", it must be seconds since 1970, 0 to 8589934591";
+    refused(&directory, command, line);
+}
+
+#[test]
+fn broken_firmware_is_one_line_and_status_1() {
+    let directory = directory();
+    fs::write(directory.path().join("app.elf"), TestElf::new().machine(40).build()).expect("written");
+    let line = "firmware: elf header: machine is 40 (32-bit arm), it must be 183 (aarch64)";
+    refused(&directory, command(directory.path(), &[]), line);
+}
+
+#[test]
+fn unreadable_files_are_named() {
+    let directory = directory();
+    let line = "cannot read none.conf: No such file or directory (os error 2)";
+    refused(&directory, command(directory.path(), &["--client-conf", "none.conf"]), line);
+    let line = "cannot read /dev/zero: it is not a regular file";
+    refused(&directory, command(directory.path(), &["--client-conf", "/dev/zero"]), line);
+    let line = "app.elf: the file is not text in UTF-8";
+    fs::write(directory.path().join("app.elf"), b"\x7fELF\xff").expect("written");
+    refused(&directory, command(directory.path(), &["--client-conf", "app.elf"]), line);
+}
+
+#[test]
+fn a_failed_run_keeps_the_old_archive() {
+    let directory = directory();
+    let path = directory.path().join("out.tar");
+    fs::write(&path, "old").expect("written");
+    let output = output(command(directory.path(), &["--annotation", "org.openeuler.micrun.board=x"]));
+    assert_eq!(output.status.code(), Some(1));
+    let line = "annotation org.openeuler.micrun.board is written by the builder or given twice";
+    assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
+    assert_eq!(fs::read(&path).expect("readable"), b"old");
+    assert_eq!(names(directory.path()), [Path::new("app.elf"), Path::new("out.tar")]);
+}
+
+#[test]
+fn warnings_do_not_stop_it() {
+    let directory = directory();
+    let conf = "[Mica]\nName=a\nClientPath=x\nCPU=3\nDebugg=yes\n";
+    fs::write(directory.path().join("c.conf"), conf).expect("written");
+    let output = output(command(directory.path(), &["--client-conf", "c.conf"]));
+    let line = "warning: client.conf: line 5: key \"Debugg\" is unknown and ignored, did you mean Debug";
+    assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
+    assert!(output.status.success());
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    let directory = directory();
+    for (extra, reason) in [
+        (["--board", "rpi5"], "known are: qemu-arm64"),
+        (["--platform", "linux/riscv64"], "it must be linux/amd64 or linux/arm64"),
+        (["--annotation", "novalue"], "it must be of the form KEY=VALUE"),
+        (["--rtos", ""], "a value is required"),
+    ] {
+        let mut command = Command::new(BINARY);
+        command.args(["bundle", "--firmware", "app.elf", "--name", "localhost/a:1", "--output", "out.tar"]);
+        let board = ["--board", "qemu-arm64"].into_iter().filter(|_| extra[0] != "--board");
+        command.args(board).args(extra).current_dir(directory.path());
+        let output = output(command);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+    let nameless = output(command(directory.path(), &["--no-such-option"]));
+    assert_eq!(nameless.status.code(), Some(2));
+    assert_eq!(names(directory.path()), [Path::new("app.elf")]);
+}

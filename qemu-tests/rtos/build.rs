@@ -1,0 +1,14 @@
+//! Hands the linker script to the firmware image; everything built for the host links as usual.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=image.ld");
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
+        let directory = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        println!("cargo:rustc-link-arg-bins=-T{directory}/image.ld");
+        // The default of 64 KiB would pad the file to several times its content.
+        println!("cargo:rustc-link-arg-bins=-zmax-page-size=4096");
+    }
+}

@@ -1,0 +1,5 @@
+//! From reset to Rust: exception level, stack, vectors.
+
+use core::arch::global_asm;
+
+global_asm!(include_str!("boot.s"), start = sym super::start);

@@ -1,0 +1,167 @@
+//! The RPMsg link: `rpmsg-tty` over the two rings of the communication region.
+
+use openamp::Violation;
+use openamp::resource_table::DRIVER_OK;
+use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
+use openamp::vring::Geometry;
+use shmem::{Fault, Window};
+use test_rtos::resource_table;
+use test_rtos::shell::{Input, Output};
+
+use super::{gic, table};
+
+/// The communication region, the same addresses on every pedestal.
+const REGION: usize = 0x7000_0000;
+const REGION_LEN: usize = 0x10_0000;
+const TTY: &str = "rpmsg-tty";
+/// Messages after which the host is kicked although more are coming: half a ring, so that both sides work at once.
+const BATCH: u32 = resource_table::BUFFERS / 2;
+
+/// The host broke the protocol: nothing it wrote can be relied on any more.
+pub struct Broken;
+
+impl From<Violation> for Broken {
+    fn from(_: Violation) -> Broken {
+        Broken
+    }
+}
+
+impl From<Fault> for Broken {
+    fn from(_: Fault) -> Broken {
+        Broken
+    }
+}
+
+/// One side of the link.
+pub struct Link {
+    memory: Window<'static>,
+    remote: Option<Remote>,
+    tty: Option<EndpointId>,
+    /// The transmit ring was full, and the host is to say when it is not.
+    starved: bool,
+    /// Messages sent since the last kick.
+    unkicked: u32,
+}
+
+impl Link {
+    /// A link to a host that has made no rings yet.
+    pub const fn new() -> Link {
+        // SAFETY: the region is memory on every pedestal, identity mapped, and reached through this window only.
+        let memory = unsafe { Window::from_raw(REGION as *mut u8, REGION_LEN) };
+        Link { memory, remote: None, tty: None, starved: false, unkicked: 0 }
+    }
+
+    /// Sends `output` and fills `input` as far as either is possible now. Kicks the host only for a whole
+    /// batch; [`Self::kick`] before sleeping.
+    ///
+    /// True if the shell has something to do: there is new input, room for output, or the host listens.
+    pub fn poll(&mut self, input: &mut Input, output: &mut Output) -> Result<bool, Broken> {
+        self.open()?;
+        let Some((remote, tty)) = self.remote.as_mut().zip(self.tty) else { return Ok(false) };
+        let mut news = false;
+        let mut payload = [0; PAYLOAD_LEN];
+        while input.room() >= PAYLOAD_LEN {
+            let Some(received) = remote.receive(&self.memory, &mut payload)? else { break };
+            input.extend(payload.get(..received.len).unwrap_or_default());
+            news = true;
+        }
+        // Before the host's first message nobody knows where to send to.
+        if remote.endpoint(tty).is_some_and(|endpoint| endpoint.remote != ADDR_ANY) && !output.is_empty() {
+            let sent = send(remote, &self.memory, tty, output.as_slice(), &mut self.starved)?;
+            if sent {
+                output.clear();
+                news = true;
+                self.unkicked += 1;
+            }
+        }
+        if self.unkicked >= BATCH {
+            self.kick()?;
+        }
+        Ok(news)
+    }
+
+    /// Sends a last line if there is a listener and room for it.
+    pub fn print_last(&mut self, line: &[u8]) {
+        if let Some((remote, tty)) = self.remote.as_mut().zip(self.tty) {
+            // Whatever is wrong with the link, the fault is what matters now.
+            let _ = remote.send(&self.memory, tty, line);
+        }
+    }
+
+    /// Attaches to the rings once the host has made them, and announces the endpoint.
+    fn open(&mut self) -> Result<(), Broken> {
+        if self.tty.is_some() {
+            return Ok(());
+        }
+        if self.remote.is_none() {
+            self.remote = attach(&self.memory)?;
+        }
+        let Some(remote) = &mut self.remote else { return Ok(()) };
+        let name = Name::new(TTY).map_err(|_| Broken)?;
+        match remote.announce(&self.memory, name) {
+            Ok(tty) => self.tty = Some(tty),
+            // The host offers buffers before it sets its status; should it not have, its next kick brings us back.
+            Err(AnnounceError::Send(SendError::Full)) => {
+                self.starved = true;
+                remote.want_room(&self.memory, true)?;
+            }
+            Err(_) => return Err(Broken),
+        }
+        Ok(())
+    }
+
+    /// Kicks the host if it wants to hear of what was sent or consumed since the last time.
+    pub fn kick(&mut self) -> Result<(), Broken> {
+        self.unkicked = 0;
+        if let Some(remote) = &mut self.remote
+            && remote.wants_kick(&self.memory)?
+        {
+            gic::kick_host();
+        }
+        Ok(())
+    }
+}
+
+/// The remote end, as soon as the host's status says that the rings may be used.
+fn attach(memory: &Window<'static>) -> Result<Option<Remote>, Broken> {
+    let (table, layout) = (table::window(), resource_table::layout().map_err(|_| Broken)?);
+    if layout.read_status(&table)? & DRIVER_OK == 0 {
+        return Ok(None);
+    }
+    // Pairs with the host's barrier between the rings' addresses and its status.
+    shmem::barrier::read();
+    let ring = |index: usize| -> Result<Geometry, Broken> {
+        let address = layout.read_vring(&table, index)? as usize;
+        let base = address.checked_sub(REGION).filter(|base| *base < REGION_LEN).ok_or(Broken)?;
+        let entry = layout.vrings().get(index).ok_or(Broken)?;
+        Ok(Geometry { base, num: entry.num, align: entry.align as usize })
+    };
+    Ok(Some(Remote::new(memory, REGION as u32, [ring(0)?, ring(1)?])?))
+}
+
+/// Sends one message; false if the ring is full, in which case the host will kick when it is not.
+fn send(
+    remote: &mut Remote,
+    memory: &Window<'static>,
+    tty: EndpointId,
+    payload: &[u8],
+    starved: &mut bool,
+) -> Result<bool, Broken> {
+    loop {
+        match remote.send(memory, tty, payload) {
+            Ok(()) if *starved => {
+                *starved = false;
+                remote.want_room(memory, false)?;
+                return Ok(true);
+            }
+            Ok(()) => return Ok(true),
+            Err(SendError::Full) if *starved => return Ok(false),
+            Err(SendError::Full) => {
+                *starved = true;
+                // A buffer may have come just before the host was asked, hence the second attempt.
+                remote.want_room(memory, true)?;
+            }
+            Err(_) => return Err(Broken),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The core and what surrounds it: start-up, interrupts, tasks, the link to the host, power-off.
+//!
+//! The MMU stays off, so all memory is device memory: aligned accesses only (the core is told to fault on others) and
+//! no exclusive accesses, hence atomics are only loaded and stored here, never read-modify-written.
+
+mod boot;
+mod cpu;
+mod exception;
+mod exclusive;
+mod gic;
+mod link;
+mod power;
+mod psci;
+mod scheduler;
+mod table;
+mod timer;
+
+use openamp::state::Report;
+use test_rtos::fault;
+use test_rtos::shell::{Action, Input, Output, Shell};
+
+use exclusive::Exclusive;
+use link::Link;
+use scheduler::Task;
+
+/// Reachable from the fault handler too, which has to print a last line.
+static LINK: Exclusive<Link> = Exclusive::new(Link::new());
+
+/// What the tasks share.
+struct System {
+    shell: Shell,
+    input: Input,
+    output: Output,
+    /// Tenths of a second since start.
+    uptime: u64,
+}
+
+/// The first Rust code of the core; runs once, on the stack, with interrupts masked.
+extern "C" fn start(from_el2: bool) -> ! {
+    psci::use_conduit(from_el2);
+    let Ok(cpu) = gic::init() else { power::off_with(Report::Fault(fault::NO_INTERRUPTS)) };
+    timer::start();
+    let system = System { shell: Shell::new(cpu), input: Input::new(), output: Output::new(), uptime: 0 };
+    // The host may have asked for the end, or made its rings, before interrupts were on.
+    exception::kicked();
+    scheduler::run(system)
+}
+
+/// Moves bytes between the rings and the shell.
+fn poll_link(system: &mut System) {
+    let moved = LINK.with(|link| link.poll(&mut system.input, &mut system.output));
+    match moved {
+        Some(Ok(true)) => scheduler::wake(Task::Shell),
+        Some(Err(_)) => power::off_with(Report::Fault(fault::PROTOCOL)),
+        Some(Ok(false)) | None => {}
+    }
+}
+
+/// Lets the shell read and print; what it prints, and the room it makes for input, is for the link.
+fn poll_shell(system: &mut System) {
+    let waiting = system.input.room();
+    let action = system.shell.poll(&mut system.input, &mut system.output, system.uptime);
+    if !system.output.is_empty() || system.input.room() != waiting {
+        scheduler::wake(Task::Link);
+    }
+    if let Some(action) = action.filter(|_| system.output.is_empty()) {
+        act(action);
+    }
+}
+
+/// Notes the ticks that have passed.
+fn poll_uptime(system: &mut System) {
+    system.uptime = timer::ticks();
+}
+
+/// Kicks the host for all that the tasks have done. Runs with interrupts masked.
+fn before_sleep() {
+    if let Some(Err(_)) = LINK.with(Link::kick) {
+        power::off_with(Report::Fault(fault::PROTOCOL));
+    }
+}
+
+fn act(action: Action) -> ! {
+    match action {
+        Action::Exit(code) => power::off_with(Report::Exit(code)),
+        Action::Crash => cpu::fault(),
+        Action::Hang => {
+            gic::close();
+            cpu::sleep_forever()
+        }
+    }
+}

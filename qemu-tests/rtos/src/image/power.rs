@@ -1,0 +1,21 @@
+//! The end, in good order or not.
+
+use openamp::state::Report;
+
+use super::{cpu, gic, psci, table, timer};
+
+/// Powers the core off, as the host asked.
+pub fn off() -> ! {
+    cpu::mask_interrupts();
+    timer::stop();
+    gic::close();
+    psci::cpu_off()
+}
+
+/// Tells the host why, then powers the core off.
+pub fn off_with(report: Report) -> ! {
+    cpu::mask_interrupts();
+    table::announce_off(report);
+    gic::kick_host();
+    off()
+}

@@ -1,0 +1,48 @@
+//! The resource table of the image: one RPMsg device with two rings.
+
+use openamp::resource_table::{ADDR_ANY, Layout, TableError, parse};
+
+/// Length in bytes.
+pub const LEN: usize = 4 * WORDS.len();
+
+/// The notify id of the vdev entry.
+const VDEV_NOTIFY_ID: u32 = 2;
+/// Buffers per direction: enough that `flood` rarely waits, small enough for MICA's 128 KiB window.
+pub const BUFFERS: u32 = 16;
+/// Alignment of the used rings in bytes: MICA's.
+const ALIGN: u32 = 4;
+
+/// The table as it stands in the image. The host fills in the addresses, the accepted features and the status.
+#[rustfmt::skip]
+pub const WORDS: [u32; 22] = [
+    // version, entries, state word, report word, offset of the entry
+    1, 1, 0, 0, 0x14,
+    // vdev: type, rpmsg, notify id, feature name service, accepted features, config bytes, 2 vrings and status 0
+    3, 7, VDEV_NOTIFY_ID, 1, 0, 0, 0x200,
+    // vrings: address, alignment, buffers, notify id, reserved
+    ADDR_ANY, ALIGN, BUFFERS, 0, 0,
+    ADDR_ANY, ALIGN, BUFFERS, 1, 0,
+];
+
+/// Where the fields of the live table are.
+pub fn layout() -> Result<Layout, TableError> {
+    let mut bytes = [0; LEN];
+    for (to, word) in bytes.chunks_exact_mut(4).zip(WORDS) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    parse(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_accepts_the_table() {
+        let layout = layout().expect("a good table");
+        assert_eq!(layout.len(), 88);
+        assert!(layout.name_service());
+        assert_eq!(layout.vrings().map(|ring| (ring.num, ring.align)), [(16, 4); 2]);
+        assert_eq!(layout.vrings().map(|ring| ring.notify_id), [0, 1]);
+    }
+}

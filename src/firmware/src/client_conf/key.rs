@@ -1,0 +1,127 @@
+//! The keys that MICA knows.
+
+use std::fmt;
+
+/// A key of the section `[Mica]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `Name`, mandatory.
+    Name,
+    /// `ClientPath`, mandatory.
+    ClientPath,
+    /// `CPU`.
+    Cpu,
+    /// `Pedestal`.
+    Pedestal,
+    /// `PedestalConf`.
+    PedestalConf,
+    /// `AutoBoot`.
+    AutoBoot,
+    /// `Debug`.
+    Debug,
+    /// `VCPU`.
+    Vcpu,
+    /// `MaxVCPU`.
+    MaxVcpu,
+    /// `CPUWeight`.
+    CpuWeight,
+    /// `CPUCapacity`.
+    CpuCapacity,
+    /// `Memory`.
+    Memory,
+    /// `MaxMemory`.
+    MaxMemory,
+    /// `IOMem`.
+    IoMem,
+    /// `Network`.
+    Network,
+}
+
+impl Key {
+    /// All keys in canonical order, which is that of MICA's documentation.
+    pub const ALL: [Key; 15] = [
+        Key::Name,
+        Key::ClientPath,
+        Key::Cpu,
+        Key::Pedestal,
+        Key::PedestalConf,
+        Key::AutoBoot,
+        Key::Debug,
+        Key::Vcpu,
+        Key::MaxVcpu,
+        Key::CpuWeight,
+        Key::CpuCapacity,
+        Key::Memory,
+        Key::MaxMemory,
+        Key::IoMem,
+        Key::Network,
+    ];
+
+    /// The key as MICA writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Key::Name => "Name",
+            Key::ClientPath => "ClientPath",
+            Key::Cpu => "CPU",
+            Key::Pedestal => "Pedestal",
+            Key::PedestalConf => "PedestalConf",
+            Key::AutoBoot => "AutoBoot",
+            Key::Debug => "Debug",
+            Key::Vcpu => "VCPU",
+            Key::MaxVcpu => "MaxVCPU",
+            Key::CpuWeight => "CPUWeight",
+            Key::CpuCapacity => "CPUCapacity",
+            Key::Memory => "Memory",
+            Key::MaxMemory => "MaxMemory",
+            Key::IoMem => "IOMem",
+            Key::Network => "Network",
+        }
+    }
+
+    /// Most bytes of the value: a field of `micad`'s create message less its terminating zero. For keys that
+    /// are not sent as text, the longest text that can mean anything.
+    pub const fn max_len(self) -> usize {
+        match self {
+            Key::Name => 65,
+            Key::ClientPath | Key::PedestalConf => 255,
+            Key::Cpu => 127,
+            Key::Pedestal | Key::AutoBoot | Key::Debug => 15,
+            Key::Vcpu | Key::MaxVcpu | Key::CpuWeight | Key::CpuCapacity | Key::Memory | Key::MaxMemory => 31,
+            Key::IoMem | Key::Network => 511,
+        }
+    }
+
+    /// The key of that name in any case.
+    pub(super) fn find(name: &str) -> Option<Key> {
+        Key::ALL.into_iter().find(|key| key.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The key that is most like a misspelt one.
+    pub(super) fn nearest(name: &str) -> Key {
+        let distance = |key: &Key| edits(&key.as_str().to_ascii_lowercase(), &name.to_ascii_lowercase());
+        Key::ALL.into_iter().min_by_key(distance).unwrap_or(Key::Name)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Levenshtein distance: how many bytes must be put in, left out or changed to turn one text into the other.
+pub(super) fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=from.len()).collect();
+    for (line, wanted) in to.bytes().enumerate() {
+        let mut left = line + 1;
+        let mut diagonal = line;
+        let mut next = vec![left];
+        for (byte, above) in from.bytes().zip(row.iter().skip(1).copied()) {
+            left = (diagonal + usize::from(byte != wanted)).min(left + 1).min(above + 1);
+            diagonal = above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}

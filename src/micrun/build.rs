@@ -1,0 +1,32 @@
+//! Builds the agent (`agent/`) that the qemu pedestal puts on core 0 of the emulated board.
+//!
+//! The agent is a freestanding program for another CPU than the shim's, so it is not a dependency: this runs the same
+//! `rustc` once more. A build without the `aarch64-unknown-none-softfloat` target says how to get it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+const TARGET: &str = "aarch64-unknown-none-softfloat";
+
+fn main() {
+    println!("cargo:rerun-if-changed=agent");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    build_agent(Path::new("agent"), &out.join("agent.bin"));
+}
+
+fn build_agent(source: &Path, image: &Path) {
+    let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let status = Command::new(rustc)
+        .args(["--edition=2024", "--crate-type=bin", "--crate-name=agent", "-Dwarnings", "--target", TARGET])
+        .args(["-Copt-level=z", "-Clto=fat", "-Cpanic=abort", "-Cdebuginfo=0"])
+        .arg(format!("-Clink-arg=-T{}", source.join("agent.ld").display()))
+        .arg("-Clink-arg=--oformat=binary")
+        .arg("-o")
+        .arg(image)
+        .arg(source.join("main.rs"))
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("cannot build the agent; if the target is missing: rustup target add {TARGET}");
+        exit(1);
+    }
+}

@@ -1,0 +1,102 @@
+//! The bundle: what of OCI's `config.json` means something to a core, checked when read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// A `config.json` is a few KiB; this bounds what a broken one costs.
+const CONFIG_LIMIT: u64 = 8 << 20;
+const CONFIG: &str = "config.json";
+/// Where the root file system lies unless the specification says otherwise.
+const ROOTFS: &str = "rootfs";
+
+/// Why a bundle is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: firmware::file::FileError,
+    },
+    /// The file is not what OCI says it is.
+    #[error("{path}: {source}")]
+    Parse {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// The fields of an OCI runtime specification that we read. All others are ignored.
+#[derive(Debug, Default, Deserialize)]
+struct Config {
+    #[serde(default)]
+    root: Option<Root>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Root {
+    path: PathBuf,
+}
+
+/// An opened bundle.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Where the root file system is, or is to be mounted. Absolute.
+    pub rootfs: PathBuf,
+    /// Annotations of the container.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Bundle {
+    /// Reads the bundle in `dir`.
+    pub fn open(dir: &Path) -> Result<Bundle, BundleError> {
+        let path = dir.join(CONFIG);
+        let name = || path.display().to_string();
+        let read = File::open(&path).map_err(firmware::file::FileError::Io);
+        let bytes = read.and_then(|file| firmware::file::read(&file, CONFIG_LIMIT));
+        let bytes = bytes.map_err(|source| BundleError::Read { path: name(), source })?;
+        let config: Config =
+            serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
+        // Joining an absolute path gives that path: Docker names its root file system so.
+        let rootfs = dir.join(config.root.map_or_else(|| ROOTFS.into(), |root| root.path));
+        Ok(Bundle { dir: dir.to_owned(), rootfs, annotations: config.annotations })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(config: &str) -> Result<Bundle, BundleError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join(CONFIG), config).expect("written");
+        Bundle::open(dir.path())
+    }
+
+    #[test]
+    fn a_relative_root_lies_in_the_bundle_and_an_absolute_one_does_not() {
+        let relative = bundle(r#"{"ociVersion":"1.0.2","root":{"path":"fs"}}"#).expect("a bundle");
+        assert_eq!(relative.rootfs, relative.dir.join("fs"));
+        let absolute = bundle(r#"{"root":{"path":"/docker/fs"},"annotations":{"a":"b"}}"#).expect("a bundle");
+        assert_eq!(absolute.rootfs, Path::new("/docker/fs"));
+        assert_eq!(absolute.annotations["a"], "b");
+        assert_eq!(bundle("{}").expect("a bundle").rootfs.file_name(), Some("rootfs".as_ref()));
+    }
+
+    #[test]
+    fn a_broken_config_is_named() {
+        let error = bundle("{\"root\":7}").expect_err("not a root").to_string();
+        assert!(error.contains("config.json: invalid type"), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Delete: streams are closed, the root file system is unmounted, the record is gone.
+
+use std::time::Duration;
+
+use super::{Container, State};
+use crate::error::Error;
+use crate::reactor::Ended;
+use crate::service::publish::Event;
+use crate::store::{self, Record};
+
+/// A little more than the session's own deadline for its last output.
+const CLOSE_DEADLINE: Duration = Duration::from_millis(1500);
+/// Exit status of a container that was deleted before it ran, as runc's shim has it.
+const STATUS_NEVER_RAN: u32 = 128 + libc::SIGKILL as u32;
+
+impl Container {
+    /// Checks that the container can be deleted, and makes sure that it can do nothing else any more.
+    pub fn begin_delete(&self) -> Result<Ended, Error> {
+        let mut inner = self.lock();
+        match inner.state {
+            State::Stopped(ended) => Ok(ended),
+            State::Created => {
+                let ended = store::unknown_end(STATUS_NEVER_RAN);
+                inner.prepared = None;
+                self.stop(&mut inner, ended);
+                Ok(ended)
+            }
+            state => {
+                let (action, needed) = ("delete", "created or stopped");
+                Err(Error::State { id: self.id.clone(), action, state, needed })
+            }
+        }
+    }
+
+    /// Removes what is left of it. A reader that does not read delays this for a bounded time only.
+    pub fn finish_delete(&self, ended: Ended) {
+        let (session, rootfs) = {
+            let mut inner = self.lock();
+            (inner.session.take(), inner.rootfs.take())
+        };
+        if let Some(session) = session {
+            self.surroundings.reactor.close(session, CLOSE_DEADLINE);
+        }
+        drop(rootfs);
+        Record::remove(&self.bundle);
+        self.surroundings.publisher.publish(&self.id, Event::Delete(ended));
+    }
+}

@@ -1,0 +1,88 @@
+//! One container: its states, and one file per thing that can be done to it.
+//!
+//! A request takes the lock, checks and changes the state, and lets go of it before anything slow is done; the reactor
+//! reports the end through a closure. A container knows nothing of its sandbox.
+
+mod create;
+mod delete;
+mod kill;
+mod start;
+mod state;
+mod stats;
+mod wait;
+
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+pub use create::Request;
+pub use state::State;
+pub use stats::Usage;
+
+use crate::console::{Console, Streams};
+use crate::pedestal::Process;
+use crate::pedestal::baremetal::Loaded;
+use crate::reactor::{Reactor, SessionId};
+use crate::rootfs::Rootfs;
+use crate::service::publish::Publisher;
+
+/// What a container needs of the shim around it.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Owns running cores.
+    pub reactor: Reactor,
+    /// Takes events.
+    pub publisher: Publisher,
+    /// Starts processes.
+    pub nursery: crate::pedestal::nursery::Nursery,
+}
+
+/// One container.
+pub struct Container {
+    /// Its id, unique in its namespace.
+    pub id: String,
+    /// Its bundle.
+    pub bundle: PathBuf,
+    /// Its standard streams.
+    pub streams: Streams,
+    surroundings: Surroundings,
+    inner: Mutex<Inner>,
+    /// Notified when the state becomes `Stopped`.
+    stopped: Condvar,
+}
+
+struct Inner {
+    state: State,
+    /// What Start needs; gone afterwards.
+    prepared: Option<Prepared>,
+    session: Option<SessionId>,
+    process: Option<Process>,
+    /// Unmounted when dropped.
+    rootfs: Option<Rootfs>,
+}
+
+struct Prepared {
+    loaded: Loaded,
+    console: Console,
+}
+
+/// The pid that containerd is told for every task: the shim's own. A core has none, and killing the shim does end the
+/// emulated core, so the number is honest. Events are matched by container id.
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+impl Container {
+    /// Its state now.
+    pub fn state(&self) -> State {
+        self.lock().state
+    }
+
+    /// The process that stands for its core, while that runs.
+    pub fn process(&self) -> Option<Process> {
+        self.lock().process
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+}

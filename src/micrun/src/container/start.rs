@@ -1,0 +1,79 @@
+//! Start: the core runs.
+
+use std::sync::Arc;
+
+use super::{Container, Inner, Prepared, State};
+use crate::error::Error;
+use crate::reactor::{Ended, Session};
+use crate::service::publish::Event;
+use crate::store::{self, Record};
+
+/// Exit status of a container whose core did not start.
+const STATUS_NOT_STARTED: u32 = 255;
+
+impl Container {
+    /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
+    pub fn start(self: &Arc<Self>) -> Result<(), Error> {
+        let Prepared { loaded, console } = self.begin_start()?;
+        match loaded.start() {
+            Ok(link) => {
+                let process = link.machine.process();
+                let recorded = Record::running(process).write(&self.bundle);
+                // Without a record nobody could clean up after us: the core is ended by dropping the link.
+                recorded.map_err(|error| self.abandon(error.into()))?;
+                self.commit_start(|on_end| Session::new(link, console, on_end), process);
+                Ok(())
+            }
+            Err(error) => Err(self.abandon(error.into())),
+        }
+    }
+
+    fn begin_start(&self) -> Result<Prepared, Error> {
+        let mut inner = self.lock();
+        let state = inner.state;
+        // Only a container in state Created has something prepared.
+        let Some(prepared) = inner.prepared.take() else {
+            let (action, needed) = ("start", "created");
+            return Err(Error::State { id: self.id.clone(), action, state, needed });
+        };
+        inner.state = State::Starting;
+        Ok(prepared)
+    }
+
+    fn commit_start(
+        self: &Arc<Self>,
+        session: impl FnOnce(Box<dyn FnOnce(Ended) + Send>) -> Session,
+        process: Option<crate::pedestal::Process>,
+    ) {
+        let mut inner = self.lock();
+        inner.state = State::Running;
+        inner.process = process;
+        self.surroundings.publisher.publish(&self.id, Event::Start);
+        // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
+        let container = self.clone();
+        let on_end = Box::new(move |ended| container.end(ended));
+        inner.session = Some(self.surroundings.reactor.attach(session(on_end)));
+    }
+
+    /// The core does not run: the container has ended without ever having started.
+    fn abandon(&self, error: Error) -> Error {
+        self.stop(&mut self.lock(), store::unknown_end(STATUS_NOT_STARTED));
+        error
+    }
+
+    /// The core has ended. Called by the reactor, once.
+    fn end(&self, ended: Ended) {
+        let mut inner = self.lock();
+        self.stop(&mut inner, ended);
+        self.surroundings.publisher.publish(&self.id, Event::Exit(ended));
+        if let Err(error) = Record::ended(ended).write(&self.bundle) {
+            log::warn!("{error}");
+        }
+    }
+
+    pub(super) fn stop(&self, inner: &mut Inner, ended: Ended) {
+        inner.state = State::Stopped(ended);
+        inner.process = None;
+        self.stopped.notify_all();
+    }
+}

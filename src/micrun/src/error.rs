@@ -1,0 +1,109 @@
+//! What a request can fail with. The outer protocol's code is chosen in `service::status`, by [`Error::kind`] alone.
+
+use crate::bundle::BundleError;
+use crate::console::StreamError;
+use crate::container::State;
+use crate::pedestal::MachineError;
+use crate::pedestal::baremetal::{LoadError, StartError};
+use crate::rootfs::RootfsError;
+use crate::store::StoreError;
+
+/// Why a request is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such container here.
+    #[error("container {0:?} does not exist")]
+    NotFound(String),
+    /// The id is taken.
+    #[error("container {0:?} exists already")]
+    AlreadyExists(String),
+    /// The id is not one that containerd would make.
+    #[error("container id {0:?} is not valid: 1 to 76 letters, digits, '-', '_' and '.', a letter or digit first")]
+    BadId(String),
+    /// The process has ended, so there is nothing to signal.
+    #[error("container {0:?} has ended")]
+    Ended(String),
+    /// Not in this state.
+    #[error("container {id:?} is {state}, {action} needs it to be {needed}")]
+    State {
+        /// The container.
+        id: String,
+        /// What was asked for.
+        action: &'static str,
+        /// Its state.
+        state: State,
+        /// The states in which it can be done.
+        needed: &'static str,
+    },
+    /// A signal that means nothing to an RTOS.
+    #[error("signal {0} means nothing to an rtos: use 15 (orderly power-off) or 9 (power is cut)")]
+    Signal(u32),
+    /// Not offered at all.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The bundle is not usable.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The root file system cannot be mounted or holds no firmware.
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
+    /// The standard streams cannot be opened.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The firmware cannot be put on a core.
+    #[error("firmware {path:?}: {source}")]
+    Load {
+        /// Its path in the image.
+        path: String,
+        /// Why.
+        source: LoadError,
+    },
+    /// The firmware does not start.
+    #[error("firmware does not start: {0}")]
+    Start(#[from] StartError),
+    /// The state record cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Classes of errors, as containerd tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such thing.
+    NotFound,
+    /// There is such a thing already.
+    AlreadyExists,
+    /// Not in this state.
+    FailedPrecondition,
+    /// The caller, or the image, is wrong.
+    InvalidArgument,
+    /// This shim does not do that.
+    Unimplemented,
+    /// The system does not let us, now.
+    Unavailable,
+}
+
+impl Error {
+    /// The class.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::NotFound(_) | Error::Ended(_) => Kind::NotFound,
+            Error::AlreadyExists(_) => Kind::AlreadyExists,
+            Error::State { .. } => Kind::FailedPrecondition,
+            Error::BadId(_) | Error::Signal(_) | Error::Bundle(_) => Kind::InvalidArgument,
+            Error::Unsupported(_) | Error::Stream(StreamError::Scheme { .. }) => Kind::Unimplemented,
+            Error::Rootfs(error) if error.is_the_images() => Kind::InvalidArgument,
+            Error::Load { source: LoadError::Machine(error), .. } => machine(error),
+            Error::Load { .. } => Kind::InvalidArgument,
+            Error::Start(StartError::Machine(error)) => machine(error),
+            Error::Rootfs(_) | Error::Stream(_) | Error::Start(_) | Error::Store(_) => Kind::Unavailable,
+        }
+    }
+}
+
+fn machine(error: &MachineError) -> Kind {
+    match error {
+        MachineError::Refused { .. } => Kind::FailedPrecondition,
+        _ => Kind::Unavailable,
+    }
+}

@@ -1,0 +1,20 @@
+//! The shim `containerd-shim-mica-v2`: runs an RTOS on a remote core as a container.
+//!
+//! The way of a request is the way down this list: [`shim`] (how containerd calls the binary) serves [`service`] (the
+//! only code that knows ttrpc), which asks the [`sandbox`] for a [`container`], which loads firmware onto a core
+//! ([`pedestal`]) and hands the running core to the [`reactor`], where its [`channel`] meets its [`console`].
+//! `docs/architecture.md` walks through one run.
+
+pub mod bundle;
+pub mod channel;
+pub mod console;
+pub mod container;
+pub mod error;
+pub mod pedestal;
+pub mod reactor;
+pub mod rootfs;
+pub mod sandbox;
+pub mod service;
+pub mod shim;
+pub mod store;
+mod sys;

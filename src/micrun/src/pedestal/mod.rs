@@ -1,0 +1,153 @@
+//! How a core is driven.
+//!
+//! [`Machine`] is the narrow place where hardware differs: start, kick and query one core, and map its memory. The
+//! bare-metal MICA contract on top of it ([`baremetal`]) is the same everywhere, so that one ELF boots under QEMU and
+//! on a board.
+
+pub mod baremetal;
+#[cfg(feature = "fake-core")]
+mod fake;
+pub mod nursery;
+pub mod qemu;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use shmem::Mapping;
+
+use baremetal::{LoadError, Loaded};
+use firmware::board::{self, Board};
+use nursery::Nursery;
+
+/// Whether a core executes, as PSCI `AFFINITY_INFO` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Executing.
+    On,
+    /// Powered off.
+    Off,
+    /// On its way on.
+    Pending,
+}
+
+/// A process that stands for the core, where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot (`/proc/PID/stat`, field 22): tells it from a later one of that pid.
+    pub start_time: u64,
+}
+
+/// How a machine ended without being told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// The firmware switched the whole machine off.
+    PoweredOff,
+    /// The machine failed with an exit code of its own.
+    Failed(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+/// Why a machine does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The emulator cannot be run.
+    #[error("cannot run {program}: {source}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The emulator ended before the core was up.
+    #[error("{program} ended before the core was up: {message}")]
+    Ended {
+        /// The program.
+        program: String,
+        /// The last line it printed, or its exit status.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("no answer from {whom} within {millis} ms")]
+    Timeout {
+        /// Whom.
+        whom: &'static str,
+        /// How long was waited.
+        millis: u128,
+    },
+    /// PSCI refused (ARM DEN 0022: -2 invalid parameters, -3 denied, -4 already on, -9 invalid address).
+    #[error("core {cpu} was not started: PSCI CPU_ON answered {code}")]
+    Refused {
+        /// The core.
+        cpu: u32,
+        /// The PSCI result.
+        code: i32,
+    },
+    /// The agent does not run on this machine.
+    #[error("the agent on core 0 gave up at step {0}")]
+    Agent(u32),
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl MachineError {
+    /// For `map_err`: says what was tried.
+    pub(crate) fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> MachineError {
+        move |source| MachineError::System { what, source: source.into() }
+    }
+}
+
+/// One core and the memory it shares with us. Only [`Machine::boot`] may block, up to its own deadline.
+pub trait Machine: Send {
+    /// Maps `len` bytes of physical memory at `pa`, both multiples of the page size.
+    fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError>;
+    /// Starts the core at `entry` (PSCI `CPU_ON`).
+    fn boot(&mut self, entry: u64) -> Result<(), MachineError>;
+    /// Interrupts the firmware.
+    fn kick(&self);
+    /// Readable when the firmware may have something for us, or [`Machine::affinity`] an answer.
+    fn doorbell(&self) -> BorrowedFd<'_>;
+    /// Makes the doorbell unreadable until it rings again.
+    fn silence(&self);
+    /// Asks whether the core is on; the answer comes by the doorbell. One question at a time is enough.
+    fn ask_affinity(&mut self);
+    /// The answer to the last question, if it is here.
+    fn affinity(&self) -> Option<Affinity>;
+    /// Readable when the machine has ended, told to or not; `None` if it cannot end, or does not run.
+    fn end(&self) -> Option<BorrowedFd<'_>>;
+    /// How it ended; `None` while it has not.
+    fn death(&mut self) -> Option<Death>;
+    /// Ends the core at once, whatever it does. [`Machine::end`] becomes readable.
+    fn cut_power(&mut self);
+    /// The process that stands for the core.
+    fn process(&self) -> Option<Process>;
+}
+
+/// Which pedestal a container wants and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// `qemu`, later also `mcs`, `remoteproc`, `micad`.
+    pub pedestal: String,
+    /// The core, by its number on the board.
+    pub cpu: u32,
+}
+
+/// Prepares the wanted pedestal and loads `elf` into it. Nothing runs yet.
+pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
+    let board: &Board = &board::QEMU_ARM64;
+    let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
+        "qemu" => Box::new(qemu::Qemu::new(board, wanted.cpu, nursery.clone())?),
+        #[cfg(feature = "fake-core")]
+        "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu)?),
+        other => return Err(LoadError::Pedestal(other.to_owned())),
+    };
+    Loaded::new(machine, board, wanted.cpu, elf)
+}

@@ -1,0 +1,60 @@
+//! The one thread that starts child processes.
+//!
+//! An emulator must not outlive the shim, so it asks the kernel to be killed with its parent (`PR_SET_PDEATHSIG`). The
+//! kernel takes "parent" to be the *thread* that forked, and the threads that serve requests come and go. So children
+//! are started by the main thread, which lives as long as the process.
+
+use std::io;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// What the main thread is asked for.
+#[derive(Debug)]
+pub enum Chore {
+    /// Start this program and hand the child over.
+    Spawn(Box<Command>, Sender<io::Result<Child>>),
+    /// End the process with this exit code.
+    Exit(i32),
+}
+
+/// Hands chores to the main thread.
+#[derive(Clone, Debug)]
+pub struct Nursery {
+    chores: Sender<Chore>,
+}
+
+impl Nursery {
+    /// A nursery, and the queue that the main thread has to [`work`] on.
+    pub fn new() -> (Nursery, Receiver<Chore>) {
+        let (chores, queue) = channel();
+        (Nursery { chores }, queue)
+    }
+
+    /// Starts a program as a child of the main thread.
+    pub fn spawn(&self, command: Command) -> io::Result<Child> {
+        let (answer, child) = channel();
+        let gone = || io::Error::other("the shim is ending");
+        self.chores.send(Chore::Spawn(Box::new(command), answer)).map_err(|_| gone())?;
+        child.recv().map_err(|_| gone())?
+    }
+
+    /// Ends the process once the chores before are done.
+    pub fn exit(&self, code: i32) {
+        // Nobody listening means that the process is ending already.
+        let _ = self.chores.send(Chore::Exit(code));
+    }
+}
+
+/// The main thread's work until the process is to end; gives the exit code.
+pub fn work(queue: &Receiver<Chore>) -> i32 {
+    for chore in queue {
+        match chore {
+            Chore::Spawn(mut command, answer) => {
+                // A caller that gave up waiting drops the child, which then ends with us.
+                let _ = answer.send(command.spawn());
+            }
+            Chore::Exit(code) => return code,
+        }
+    }
+    0
+}

@@ -1,0 +1,141 @@
+//! The QEMU process: its command line, its descriptors, its end.
+
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::super::nursery::Nursery;
+use super::super::{Death, MachineError, Process};
+use super::doorbell::{Doorbell, VECTORS};
+use super::mailbox;
+use super::ram::{Ram, SIZE};
+use crate::sys;
+
+/// Path of the emulator, instead of the one that `PATH` finds.
+const PROGRAM_VARIABLE: &str = "MICRUN_QEMU";
+const PROGRAM: &str = "qemu-system-aarch64";
+/// Most bytes of QEMU's complaints that are looked at.
+const MESSAGE_LIMIT: u64 = 4096;
+
+/// A running emulator; killed and reaped when dropped.
+#[derive(Debug)]
+pub(super) struct Emulator {
+    program: String,
+    child: Child,
+    pidfd: OwnedFd,
+    process: Process,
+    /// Kept open so that a late complaint does not end QEMU with SIGPIPE.
+    stderr: Option<ChildStderr>,
+    death: Option<Death>,
+}
+
+impl Emulator {
+    /// Starts QEMU with cores 0 to `cpu`.
+    pub(super) fn start(
+        ram: &Ram,
+        doorbell: &Doorbell,
+        cpu: u32,
+        nursery: &Nursery,
+    ) -> Result<Emulator, MachineError> {
+        let program = program();
+        let inherited = [ram.as_fd().as_raw_fd(), doorbell.client().as_raw_fd()];
+        let mut command = Command::new(&program);
+        command.args(arguments(inherited, cpu));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // SAFETY: the closure makes system calls only, no allocation and no locks, between fork and exec.
+        unsafe { command.pre_exec(move || sys::prepare_child(&inherited)) };
+        let spawned = nursery.spawn(command);
+        let mut child = spawned.map_err(|source| MachineError::Spawn { program: program.clone(), source })?;
+        let identified = sys::open_pidfd(child.id()).and_then(|pidfd| Ok((pidfd, sys::identify(child.id())?)));
+        let (pidfd, process) = identified.map_err(|source| {
+            // Not reachable by its pidfd, so end it by the handle.
+            let _ = child.kill().and_then(|()| child.wait());
+            MachineError::System { what: "watching the emulator", source }
+        })?;
+        let stderr = child.stderr.take();
+        if let Some(stderr) = &stderr {
+            let nonblocking = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
+            fcntl(stderr, nonblocking).map_err(MachineError::system("the emulator's messages"))?;
+        }
+        Ok(Emulator { program, child, pidfd, process, stderr, death: None })
+    }
+
+    /// If it ended already: why, in its own words.
+    pub(super) fn early_end(&mut self) -> Option<MachineError> {
+        let death = self.death()?;
+        let mut text = Vec::new();
+        if let Some(stderr) = self.stderr.take() {
+            // Whatever can be read without waiting; the rest is not worth an error of its own.
+            let _ = stderr.take(MESSAGE_LIMIT).read_to_end(&mut text);
+        }
+        let text = String::from_utf8_lossy(&text);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        let message = last.map_or_else(|| format!("{death:?}"), str::to_owned);
+        Some(MachineError::Ended { program: self.program.clone(), message })
+    }
+
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    pub(super) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Reaps it if it has ended.
+    pub(super) fn death(&mut self) -> Option<Death> {
+        if self.death.is_none() {
+            let status = self.child.try_wait().ok().flatten()?;
+            self.death = Some(match (status.code(), status.signal()) {
+                // `-no-reboot`: the firmware's SYSTEM_OFF and SYSTEM_RESET both end QEMU with 0.
+                (Some(0), _) => Death::PoweredOff,
+                (Some(code), _) => Death::Failed(code),
+                (None, signal) => Death::Signal(signal.unwrap_or(libc::SIGKILL)),
+            });
+        }
+        self.death
+    }
+
+    pub(super) fn kill(&mut self) {
+        if self.death.is_none() {
+            // Fails only if it has ended, which `death` finds out.
+            let _ = self.child.kill();
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        if self.death().is_none() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn program() -> String {
+    std::env::var(PROGRAM_VARIABLE).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| PROGRAM.to_owned())
+}
+
+fn arguments([ram, bell]: [RawFd; 2], cpu: u32) -> Vec<String> {
+    let machine = "virt,gic-version=3,highmem=off,acpi=off,usb=off,memory-backend=ram";
+    let size = SIZE >> 20;
+    [
+        "-machine", machine, "-cpu", "cortex-a53", "-smp", &(cpu + 1).to_string(), "-m", &format!("{size}M"),
+        // Multi-threaded translation, with a small cache: firmware is small.
+        "-accel", "tcg,thread=multi,tb-size=32",
+        "-object", &format!("memory-backend-file,id=ram,size={size}M,mem-path=/proc/self/fd/{ram},share=on"),
+        "-chardev", &format!("socket,id=bell,fd={bell}"),
+        "-device", &format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}"),
+        // The code is in RAM already; this only sets where core 0 begins.
+        "-device", &format!("loader,addr={:#x},cpu-num=0", mailbox::AGENT),
+        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "none", "-monitor", "none",
+        // The firmware is not trusted, so neither is the emulator that runs it.
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}

@@ -1,0 +1,103 @@
+//! The `qemu` pedestal: a core emulated in QEMU's `virt` board, the embedded default.
+//!
+//! Guest RAM is a memfd that both QEMU and we map; the agent runs on core 0, the firmware on its own core; doorbells
+//! are an ivshmem device. A machine lives for one start: the emulator does not see code that is rewritten under it.
+//! Everything QEMU needs is an inherited descriptor, so nothing has a name on disk that could be left behind.
+
+mod agent;
+mod doorbell;
+mod emulator;
+#[path = "../../../agent/mailbox.rs"]
+mod mailbox;
+mod ram;
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use shmem::Mapping;
+
+use super::nursery::Nursery;
+use super::{Affinity, Death, Machine, MachineError, Process};
+use agent::Agent;
+use doorbell::Doorbell;
+use emulator::Emulator;
+use firmware::board::Board;
+use ram::Ram;
+
+/// From `exec` to an answering agent takes 40 to 560 ms on busy machines (measured); slower means broken.
+const BOOT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// One emulated board whose firmware runs on core `cpu`.
+#[derive(Debug)]
+pub struct Qemu {
+    cpu: u32,
+    ram: Ram,
+    doorbell: Doorbell,
+    agent: Agent,
+    nursery: Nursery,
+    emulator: Option<Emulator>,
+}
+
+impl Qemu {
+    /// Prepares RAM, doorbells and agent. No process is started.
+    pub fn new(board: &Board, cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
+        debug_assert!((1..board.cpus).contains(&cpu), "the caller checks the core");
+        let ram = Ram::new()?;
+        let agent = Agent::load(&ram)?;
+        Ok(Qemu { cpu, ram, doorbell: Doorbell::new()?, agent, nursery, emulator: None })
+    }
+}
+
+impl Machine for Qemu {
+    fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError> {
+        self.ram.map(pa, len)
+    }
+
+    fn boot(&mut self, entry: u64) -> Result<(), MachineError> {
+        let mut emulator = Emulator::start(&self.ram, &self.doorbell, self.cpu, &self.nursery)?;
+        self.agent.wait_ready(&self.doorbell, BOOT_DEADLINE, || emulator.early_end())?;
+        self.agent.cpu_on(&self.doorbell, self.cpu, entry, BOOT_DEADLINE, || emulator.early_end())?;
+        self.emulator = Some(emulator);
+        Ok(())
+    }
+
+    fn kick(&self) {
+        self.doorbell.kick();
+    }
+
+    fn doorbell(&self) -> BorrowedFd<'_> {
+        self.doorbell.bell()
+    }
+
+    fn silence(&self) {
+        self.doorbell.silence();
+    }
+
+    fn ask_affinity(&mut self) {
+        if let Err(error) = self.agent.ask_affinity(&self.doorbell, self.cpu) {
+            log::error!("core {}: {error}", self.cpu);
+        }
+    }
+
+    fn affinity(&self) -> Option<Affinity> {
+        self.agent.affinity()
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.emulator.as_ref().map(Emulator::pidfd)
+    }
+
+    fn death(&mut self) -> Option<Death> {
+        self.emulator.as_mut()?.death()
+    }
+
+    fn cut_power(&mut self) {
+        if let Some(emulator) = &mut self.emulator {
+            emulator.kill();
+        }
+    }
+
+    fn process(&self) -> Option<Process> {
+        self.emulator.as_ref().map(Emulator::process)
+    }
+}

@@ -1,0 +1,198 @@
+//! The one thread that owns rings, consoles and timers of all running containers.
+//!
+//! Requests come as [`Command`]s; everything else is a descriptor that becomes ready or a deadline that passes. Any
+//! of them gives the [`Session`] it belongs to a turn, in which it does all that can be done without waiting. Streams
+//! are watched edge-triggered, so there is no "interested in" state to keep. An idle reactor sleeps without a timer.
+
+mod session;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+pub use session::{Ended, Session};
+
+/// Names one running container to the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+/// Token of the command queue; sessions count from 1.
+const COMMANDS: u64 = 0;
+/// Set in a session's token for the descriptor that tells of the machine's end.
+const END: u64 = 1 << 63;
+/// Events taken from the kernel at once.
+const BATCH: usize = 16;
+
+enum Command {
+    Attach(SessionId, Box<Session>),
+    PowerOff(SessionId),
+    CutPower(SessionId),
+    CloseInput(SessionId),
+    /// Forget the session; answered by dropping the sender when its streams are closed.
+    Close(SessionId, Sender<()>),
+}
+
+/// Sends commands to the reactor.
+#[derive(Clone)]
+pub struct Reactor {
+    commands: Sender<Command>,
+    bell: Arc<EventFd>,
+    next: Arc<AtomicU64>,
+}
+
+impl Reactor {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Reactor> {
+        let (commands, queue) = channel();
+        let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
+        let running = Loop { epoll, queue, bell: bell.clone(), sessions: BTreeMap::new() };
+        thread::Builder::new().name("reactor".into()).spawn(move || running.run())?;
+        Ok(Reactor { commands, bell, next: Arc::new(AtomicU64::new(COMMANDS + 1)) })
+    }
+
+    /// Takes over a running core and its console.
+    pub fn attach(&self, session: Session) -> SessionId {
+        let id = SessionId(self.next.fetch_add(1, Ordering::Relaxed));
+        self.send(Command::Attach(id, Box::new(session)));
+        id
+    }
+
+    /// Asks the firmware to power itself off.
+    pub fn power_off(&self, id: SessionId) {
+        self.send(Command::PowerOff(id));
+    }
+
+    /// Ends the core at once.
+    pub fn cut_power(&self, id: SessionId) {
+        self.send(Command::CutPower(id));
+    }
+
+    /// No more input will come.
+    pub fn close_input(&self, id: SessionId) {
+        self.send(Command::CloseInput(id));
+    }
+
+    /// Forgets an ended session and waits until its streams are closed, at most `deadline`.
+    pub fn close(&self, id: SessionId, deadline: Duration) {
+        let (done, closed) = channel();
+        self.send(Command::Close(id, done));
+        // Nothing is ever sent: the answer is that the sender is dropped.
+        let _ = closed.recv_timeout(deadline);
+    }
+
+    fn send(&self, command: Command) {
+        // The reactor runs until the process ends, and the eventfd takes more rings than anybody can send.
+        let _ = self.commands.send(command);
+        let _ = self.bell.write(1);
+    }
+}
+
+struct Loop {
+    epoll: Epoll,
+    queue: Receiver<Command>,
+    bell: Arc<EventFd>,
+    sessions: BTreeMap<u64, Session>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut events = [EpollEvent::empty(); BATCH];
+        loop {
+            let timeout = self.timeout(Instant::now());
+            let ready = match self.epoll.wait(&mut events, timeout) {
+                Ok(count) => &events[..count],
+                Err(Errno::EINTR) => continue,
+                Err(errno) => {
+                    // Only a closed or foreign descriptor does this: without it nothing can be served any more.
+                    log::error!("epoll: {errno}");
+                    std::process::abort();
+                }
+            };
+            for token in ready.iter().map(EpollEvent::data) {
+                match token {
+                    COMMANDS => self.commands(),
+                    token => self.wake(token),
+                }
+            }
+            self.turns(Instant::now());
+        }
+    }
+
+    /// Until the next deadline; for ever if there is none.
+    fn timeout(&self, now: Instant) -> EpollTimeout {
+        let Some(next) = self.sessions.values().filter_map(|session| session.deadline(now)).min() else {
+            return EpollTimeout::NONE;
+        };
+        // Rounded up: waking before the deadline would be waking for nothing.
+        let millis = next.saturating_duration_since(now).as_micros().div_ceil(1000);
+        EpollTimeout::try_from(millis.min(60_000) as i32).unwrap_or(EpollTimeout::ZERO)
+    }
+
+    fn wake(&mut self, token: u64) {
+        if let Some(session) = self.sessions.get_mut(&(token & !END)) {
+            if token & END == 0 { session.wake() } else { session.wake_for_end() }
+        }
+    }
+
+    /// Gives a turn to every session that was woken or whose deadline has passed.
+    fn turns(&mut self, now: Instant) {
+        self.sessions.retain(|_, session| !session.due(now) || session.turn(now));
+    }
+
+    fn commands(&mut self) {
+        // Fails only if it has not rung.
+        let _ = self.bell.read();
+        while let Ok(command) = self.queue.try_recv() {
+            match command {
+                Command::Attach(id, session) => self.attach(id, *session),
+                Command::PowerOff(id) => self.with(id, Session::power_off),
+                Command::CutPower(id) => self.with(id, Session::cut_power),
+                Command::CloseInput(id) => self.with(id, Session::close_input),
+                Command::Close(id, done) => self.with(id, |session| session.close(done)),
+            }
+        }
+    }
+
+    fn with(&mut self, id: SessionId, action: impl FnOnce(&mut Session)) {
+        if let Some(session) = self.sessions.get_mut(&id.0) {
+            action(session);
+            session.wake();
+        }
+    }
+
+    fn attach(&mut self, id: SessionId, mut session: Session) {
+        if let Err(errno) = self.watch(id, &session) {
+            // Out of kernel memory or of watches: what is not watched cannot be served.
+            log::error!("epoll: {errno}");
+            session.cut_power();
+        }
+        session.wake();
+        self.sessions.insert(id.0, session);
+    }
+
+    fn watch(&self, id: SessionId, session: &Session) -> nix::Result<()> {
+        let (readable, writable) = (EpollFlags::EPOLLIN, EpollFlags::EPOLLOUT);
+        let watched = [
+            (session.doorbell(), readable, id.0),
+            (session.end(), readable, id.0 | END),
+            (session.input(), readable, id.0),
+            (session.output(), writable, id.0),
+        ];
+        for (descriptor, flags, token) in watched {
+            if let Some(descriptor) = descriptor {
+                self.epoll.add(descriptor, EpollEvent::new(flags | EpollFlags::EPOLLET, token))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+//! One running container: its core, its console, its end.
+//!
+//! A turn does everything that can be done now. The phases only ever go forward: running, powering off, ending (power
+//! is cut, the machine's end is awaited), draining (the end is told, the last output goes out), gone.
+
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::channel::{Channel, Pumped};
+use crate::console::Console;
+use crate::pedestal::baremetal::Link;
+use crate::pedestal::{Affinity, Death};
+use openamp::Violation;
+use openamp::state::Report;
+
+/// While something is owed: first look again after this, then twice as long each time (a lost kick is made up for).
+const FIRST_LOOK: Duration = Duration::from_millis(8);
+/// The longest interval. A running remote that answers nothing for that long is not asked any more.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// A core whose firmware announced its end is off this soon, or power is cut.
+const OFF_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the last output is offered to a reader that does not take it.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Exit status of a container whose firmware faulted or broke the protocol: 128 + SIGSEGV, as a shell would say it.
+const STATUS_FAULT: u32 = 128 + libc::SIGSEGV as u32;
+/// Exit status after an orderly power-off that was asked for and that the firmware did not comment.
+const STATUS_TERMINATED: u32 = 128 + libc::SIGTERM as u32;
+/// Exit status after SIGKILL.
+const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
+/// Exit status if the machine itself failed.
+const STATUS_LOST: u32 = 255;
+
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit status, by the conventions of a shell.
+    pub status: u32,
+    /// When.
+    pub at: SystemTime,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Running,
+    /// The state word says off. Power is cut at `until`, if the firmware itself announced it.
+    PoweringOff {
+        until: Option<Instant>,
+    },
+    Ending {
+        status: u32,
+    },
+    Draining {
+        until: Instant,
+    },
+    Gone,
+}
+
+/// Looks again at growing intervals as long as something is owed.
+#[derive(Debug)]
+struct Patience {
+    /// `None` when patience is exhausted.
+    next: Option<Instant>,
+    interval: Duration,
+}
+
+impl Patience {
+    fn new(now: Instant) -> Patience {
+        Patience { next: Some(now + FIRST_LOOK), interval: FIRST_LOOK }
+    }
+}
+
+/// One running container.
+pub struct Session {
+    channel: Channel,
+    console: Console,
+    phase: Phase,
+    /// A power-off was asked for.
+    asked: bool,
+    woken: bool,
+    /// The machine may have ended since the last turn.
+    ended: bool,
+    patience: Option<Patience>,
+    on_end: Option<Box<dyn FnOnce(Ended) + Send>>,
+    /// Whoever waits for the streams to be closed.
+    closing: Option<Sender<()>>,
+}
+
+impl Session {
+    /// A session over a core that runs. `on_end` is called once, from the reactor's thread, and must not block.
+    pub fn new(link: Link, console: Console, on_end: Box<dyn FnOnce(Ended) + Send>) -> Session {
+        Session {
+            channel: Channel::new(link),
+            console,
+            phase: Phase::Running,
+            asked: false,
+            woken: true,
+            ended: true,
+            patience: None,
+            on_end: Some(on_end),
+            closing: None,
+        }
+    }
+
+    pub(super) fn doorbell(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.channel.link.machine.doorbell())
+    }
+
+    pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.link.machine.end()
+    }
+
+    pub(super) fn input(&self) -> Option<BorrowedFd<'_>> {
+        self.console.input.as_ref()?.pollable()
+    }
+
+    pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
+        self.console.output.as_ref()?.pollable()
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.woken = true;
+    }
+
+    /// The machine may have ended.
+    pub(super) fn wake_for_end(&mut self) {
+        self.woken = true;
+        self.ended = true;
+    }
+
+    pub(super) fn due(&self, now: Instant) -> bool {
+        self.deadline(now).is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When it wants a turn even if nothing happens.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.woken {
+            return Some(now);
+        }
+        let phase = match self.phase {
+            Phase::PoweringOff { until } => until,
+            Phase::Draining { until } => Some(until),
+            _ => None,
+        };
+        let patience = self.patience.as_ref().and_then(|patience| patience.next);
+        phase.into_iter().chain(patience).min()
+    }
+
+    pub(super) fn power_off(&mut self) {
+        if let Phase::Running = self.phase {
+            self.asked = true;
+            self.phase = Phase::PoweringOff { until: None };
+            self.patience = None;
+            if let Err(fault) = self.channel.link.request_power_off() {
+                log::error!("{fault}");
+                self.cut_power();
+            }
+        }
+    }
+
+    pub(super) fn cut_power(&mut self) {
+        self.finish(STATUS_KILLED);
+    }
+
+    pub(super) fn close_input(&mut self) {
+        if let Some(input) = &mut self.console.input {
+            input.close();
+        }
+    }
+
+    pub(super) fn close(&mut self, done: Sender<()>) {
+        self.closing = Some(done);
+    }
+
+    /// Does all that can be done now; false when the session is over and its streams are closed.
+    pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.woken = false;
+        self.channel.link.machine.silence();
+        match self.phase {
+            Phase::Running | Phase::PoweringOff { .. } => self.serve(now),
+            Phase::Ending { .. } | Phase::Draining { .. } | Phase::Gone => {}
+        }
+        if std::mem::take(&mut self.ended)
+            && let Some(death) = self.channel.link.machine.death()
+        {
+            self.bury(death, now);
+        }
+        if let Phase::Draining { until } = self.phase {
+            self.drain(now >= until);
+        }
+        !matches!(self.phase, Phase::Gone)
+    }
+
+    fn serve(&mut self, now: Instant) {
+        match self.channel.pump(&mut self.console) {
+            Ok(Pumped { again, moved, owed }) => {
+                self.woken |= again;
+                if moved {
+                    self.patience = None;
+                }
+                self.watch_power(now);
+                match self.phase {
+                    Phase::Running => self.wait_for(owed, now),
+                    Phase::PoweringOff { .. } => self.wait_for(true, now),
+                    _ => {}
+                }
+            }
+            Err(violation) => self.poisoned(&violation),
+        }
+    }
+
+    /// Follows the state word to the core's end.
+    fn watch_power(&mut self, now: Instant) {
+        let link = &mut self.channel.link;
+        if let Phase::Running = self.phase
+            && link.powering_off()
+        {
+            self.phase = Phase::PoweringOff { until: Some(now + OFF_DEADLINE) };
+            self.patience = None;
+            link.machine.ask_affinity();
+        }
+        let Phase::PoweringOff { until } = self.phase else { return };
+        if link.machine.affinity() == Some(Affinity::Off) {
+            self.finish(self.status_when_off());
+        } else if until.is_some_and(|until| now >= until) {
+            log::warn!("the firmware announced its end, but the core still runs: power is cut");
+            self.finish(self.status_when_off());
+        }
+    }
+
+    /// The exit status that an orderly power-off means.
+    fn status_when_off(&self) -> u32 {
+        match self.channel.link.report() {
+            Some(Report::Exit(status)) => status.into(),
+            Some(Report::Fault(number)) => {
+                log::error!("the firmware reports fault {number:#x}");
+                STATUS_FAULT
+            }
+            None if self.asked => STATUS_TERMINATED,
+            None => 0,
+        }
+    }
+
+    fn poisoned(&mut self, violation: &Violation) {
+        log::error!("the remote broke the protocol: {violation}");
+        self.finish(STATUS_FAULT);
+    }
+
+    /// Ends the machine; the first status stands.
+    fn finish(&mut self, status: u32) {
+        if let Phase::Running | Phase::PoweringOff { .. } = self.phase {
+            self.phase = Phase::Ending { status };
+            self.patience = None;
+            self.channel.link.machine.cut_power();
+            self.woken = true;
+        }
+    }
+
+    /// The machine has ended: takes what it left in the rings, tells of the end.
+    fn bury(&mut self, death: Death, now: Instant) {
+        let status = match self.phase {
+            Phase::Ending { status } => status,
+            Phase::Running | Phase::PoweringOff { .. } => self.status_of(death),
+            Phase::Draining { .. } | Phase::Gone => return,
+        };
+        self.phase = Phase::Draining { until: now + DRAIN_DEADLINE };
+        self.patience = None;
+        self.woken = true;
+        if let Some(on_end) = self.on_end.take() {
+            on_end(Ended { status, at: SystemTime::now() });
+        }
+    }
+
+    fn status_of(&self, death: Death) -> u32 {
+        match death {
+            Death::PoweredOff => self.status_when_off(),
+            Death::Signal(signal) => {
+                log::error!("signal {signal} ended the emulator");
+                128 + signal as u32
+            }
+            Death::Failed(code) => {
+                log::error!("the emulator failed with code {code}");
+                STATUS_LOST
+            }
+        }
+    }
+
+    /// Gives the last output to the reader, until it is out or there is no time left; then closes the streams.
+    fn drain(&mut self, too_late: bool) {
+        self.console.input = None;
+        match self.channel.pump(&mut self.console) {
+            Ok(Pumped { again: true, .. }) if !too_late => self.woken = true,
+            Ok(_) if !too_late && self.console.output.as_ref().is_some_and(|output| output.blocked()) => {}
+            _ => {
+                // Closing the streams is the end of file that clients wait for.
+                self.console.output = None;
+                self.phase = Phase::Gone;
+                self.closing = None;
+            }
+        }
+    }
+
+    /// Keeps looking as long as something is owed, less and less often.
+    fn wait_for(&mut self, owed: bool, now: Instant) {
+        if !owed {
+            self.patience = None;
+            return;
+        }
+        let running = matches!(self.phase, Phase::Running);
+        let patience = self.patience.get_or_insert_with(|| Patience::new(now));
+        if patience.next.is_none_or(|next| now < next) {
+            return;
+        }
+        let exhausted = running && patience.interval == LAST_LOOK;
+        patience.interval = (patience.interval * 2).min(LAST_LOOK);
+        patience.next = (!exhausted).then(|| now + patience.interval);
+        let machine = &mut self.channel.link.machine;
+        if running { machine.kick() } else { machine.ask_affinity() }
+    }
+}

@@ -1,0 +1,55 @@
+//! Between protobuf messages and our own types.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use containerd_shim_protos::api::{CreateTaskRequest, DeleteResponse};
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use containerd_shim_protos::protobuf::{Message, MessageField};
+
+use crate::console::Streams;
+use crate::container::{Request, pid};
+use crate::reactor::Ended;
+use crate::rootfs::Mount;
+
+pub(super) fn request(request: CreateTaskRequest) -> Request {
+    let mount = |mount: containerd_shim_protos::api::Mount| Mount {
+        kind: mount.type_,
+        source: mount.source,
+        options: mount.options,
+    };
+    Request {
+        id: request.id,
+        bundle: request.bundle.into(),
+        mounts: request.rootfs.into_iter().map(mount).collect(),
+        streams: Streams {
+            stdin: request.stdin,
+            stdout: request.stdout,
+            stderr: request.stderr,
+            terminal: request.terminal,
+        },
+    }
+}
+
+pub(super) fn timestamp(at: SystemTime) -> MessageField<Timestamp> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, nanos) = (since.as_secs() as i64, since.subsec_nanos() as i32);
+    MessageField::some(Timestamp { seconds, nanos, ..Timestamp::default() })
+}
+
+/// An `Any` by containerd's rule: the bare full name, no `type.googleapis.com/`.
+pub(super) fn any(name: &str, message: &impl Message) -> Any {
+    // Writing to memory fails only for messages over 2 GiB.
+    let value = message.write_to_bytes().unwrap_or_default();
+    Any { type_url: name.to_owned(), value, ..Any::default() }
+}
+
+/// The answer to Delete and of the `delete` call.
+pub fn delete_response(ended: Ended) -> DeleteResponse {
+    DeleteResponse {
+        pid: pid(),
+        exit_status: ended.status,
+        exited_at: timestamp(ended.at),
+        ..DeleteResponse::default()
+    }
+}

@@ -1,0 +1,184 @@
+//! Events: one queue, sent in order, the first one retried until it is taken.
+//!
+//! containerd may be away for a while (a restart). Libraries re-queue a failed event behind later ones and drop it
+//! after some tries; here the head of the queue stays the head. A connection is opened when there is something to send
+//! and closed when there is not, so an idle shim holds none.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use containerd_shim_protos::api::ForwardRequest;
+use containerd_shim_protos::events::task as messages;
+use containerd_shim_protos::protobuf::MessageField;
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use ttrpc::{self, context};
+use containerd_shim_protos::shim::event::Envelope;
+use containerd_shim_protos::{Client, EventsClient};
+
+use super::convert::{any, timestamp};
+use crate::console::Streams;
+use crate::container::pid;
+use crate::reactor::Ended;
+
+/// Deadline of one try, as in containerd's own library.
+const TRY: Duration = Duration::from_secs(5);
+/// Pause before the second try; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What happens to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was created.
+    Create {
+        /// Its bundle.
+        bundle: PathBuf,
+        /// Its streams.
+        streams: Streams,
+    },
+    /// It was started.
+    Start,
+    /// It has ended.
+    Exit(Ended),
+    /// It was deleted.
+    Delete(Ended),
+}
+
+enum Item {
+    Event(Box<Envelope>),
+    /// Answered by dropping the sender when everything before has been sent.
+    Flush(Sender<()>),
+}
+
+/// Puts events into the queue.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    namespace: String,
+    queue: Sender<Item>,
+}
+
+impl Publisher {
+    /// Starts the thread that sends to containerd's ttrpc socket at `address`; empty: events go nowhere.
+    pub fn start(address: &str, namespace: &str) -> std::io::Result<Publisher> {
+        let (queue, items) = channel();
+        let address = format!("unix://{address}");
+        let send = move || {
+            if address != "unix://" {
+                forward(&items, &address);
+            }
+        };
+        thread::Builder::new().name("publisher".into()).spawn(send)?;
+        Ok(Publisher { namespace: namespace.to_owned(), queue })
+    }
+
+    /// Queues an event. Never blocks.
+    pub fn publish(&self, id: &str, event: Event) {
+        let (topic, event) = message(id, event);
+        let envelope = Envelope {
+            timestamp: timestamp(SystemTime::now()),
+            namespace: self.namespace.clone(),
+            topic: topic.to_owned(),
+            event: MessageField::some(event),
+            ..Envelope::default()
+        };
+        // Without an address nobody takes items, and nobody misses them.
+        let _ = self.queue.send(Item::Event(Box::new(envelope)));
+    }
+
+    /// Waits until everything queued so far has been sent, at most `deadline`.
+    pub fn flush(&self, deadline: Duration) {
+        let (done, flushed) = channel();
+        let _ = self.queue.send(Item::Flush(done));
+        // Nothing is ever sent: the answer is that the sender is dropped.
+        let _ = flushed.recv_timeout(deadline);
+    }
+}
+
+/// The topic and the message of an event.
+fn message(id: &str, event: Event) -> (&'static str, Any) {
+    let container_id = id.to_owned();
+    match event {
+        Event::Create { bundle, streams } => {
+            let io = messages::TaskIO {
+                stdin: streams.stdin,
+                stdout: streams.stdout,
+                stderr: streams.stderr,
+                terminal: streams.terminal,
+                ..messages::TaskIO::default()
+            };
+            let create = messages::TaskCreate {
+                container_id,
+                bundle: bundle.display().to_string(),
+                io: MessageField::some(io),
+                pid: pid(),
+                ..messages::TaskCreate::default()
+            };
+            ("/tasks/create", any("containerd.events.TaskCreate", &create))
+        }
+        Event::Start => {
+            let start = messages::TaskStart { container_id, pid: pid(), ..messages::TaskStart::default() };
+            ("/tasks/start", any("containerd.events.TaskStart", &start))
+        }
+        Event::Exit(Ended { status, at }) => {
+            let exit = messages::TaskExit {
+                id: container_id.clone(),
+                container_id,
+                pid: pid(),
+                exit_status: status,
+                exited_at: timestamp(at),
+                ..messages::TaskExit::default()
+            };
+            ("/tasks/exit", any("containerd.events.TaskExit", &exit))
+        }
+        Event::Delete(Ended { status, at }) => {
+            let delete = messages::TaskDelete {
+                container_id,
+                pid: pid(),
+                exit_status: status,
+                exited_at: timestamp(at),
+                ..messages::TaskDelete::default()
+            };
+            ("/tasks/delete", any("containerd.events.TaskDelete", &delete))
+        }
+    }
+}
+
+fn forward(items: &Receiver<Item>, address: &str) {
+    while let Ok(first) = items.recv() {
+        let mut client = None;
+        let mut next = Some(first);
+        while let Some(item) = next {
+            match item {
+                Item::Event(envelope) => insist(&mut client, address, &envelope),
+                Item::Flush(done) => drop(done),
+            }
+            next = items.try_recv().ok();
+        }
+    }
+}
+
+/// Tries until containerd has taken the event.
+fn insist(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match send(client, address, envelope) {
+            Ok(()) => return,
+            Err(error) => log::debug!("event {}: {error}; tried again", envelope.topic),
+        }
+        *client = None;
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn send(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope) -> ttrpc::Result<()> {
+    let client = match client {
+        Some(client) => client,
+        None => client.insert(EventsClient::new(Client::connect(address)?)),
+    };
+    let request = ForwardRequest { envelope: MessageField::some(envelope.clone()), ..ForwardRequest::default() };
+    client.forward(context::with_duration(TRY), &request)?;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! containerd's Task service (`containerd.task.v2.Task` and `.v3.Task`).
+
+use std::sync::{Arc, Mutex};
+
+use containerd_shim_protos::Task;
+use containerd_shim_protos::api;
+use containerd_shim_protos::cgroups::metrics as v1;
+use containerd_shim_protos::cgroups_v2::metrics as v2;
+use containerd_shim_protos::protobuf::MessageField;
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use ttrpc::{Result, TtrpcContext};
+
+use super::convert::{self, any};
+use crate::container::{Container, State, Usage, pid};
+use crate::error::Error;
+use crate::sandbox::Sandbox;
+
+const NO_EXEC: &str = "an rtos has no processes to exec: use its console (attach)";
+const NO_PAUSE: &str = "pause and resume are not supported by this pedestal";
+const NO_CHECKPOINT: &str = "a core cannot be checkpointed: stop the container and start a new one";
+const NO_UPDATE: &str = "resources of a running core cannot be changed: create a new container";
+
+/// Serves requests for the containers of one sandbox.
+pub struct TaskService {
+    sandbox: Arc<Sandbox>,
+    /// Called once, by the first Shutdown that finds no task left, with the connection it came on.
+    on_shutdown: Mutex<Option<Box<dyn FnOnce(i32) + Send>>>,
+}
+
+impl TaskService {
+    /// A service over `sandbox`. `on_shutdown` gets the descriptor number of the connection; it must not block, as
+    /// the answer is sent after it.
+    pub fn new(sandbox: Arc<Sandbox>, on_shutdown: Box<dyn FnOnce(i32) + Send>) -> TaskService {
+        TaskService { sandbox, on_shutdown: Mutex::new(Some(on_shutdown)) }
+    }
+
+    /// The container that a request is about. Every exec id is unknown, as Exec makes none.
+    fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
+        let container = self.sandbox.get(id)?;
+        if exec_id.is_empty() { Ok(container) } else { Err(Error::NotFound(format!("{id}/{exec_id}"))) }
+    }
+}
+
+fn empty() -> api::Empty {
+    api::Empty::new()
+}
+
+impl Task for TaskService {
+    fn create(&self, _: &TtrpcContext, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
+        if !request.checkpoint.is_empty() {
+            return Err(Error::Unsupported(NO_CHECKPOINT).into());
+        }
+        self.sandbox.create(convert::request(request))?;
+        Ok(api::CreateTaskResponse { pid: pid(), ..Default::default() })
+    }
+
+    fn start(&self, _: &TtrpcContext, request: api::StartRequest) -> Result<api::StartResponse> {
+        self.container(&request.id, &request.exec_id)?.start()?;
+        Ok(api::StartResponse { pid: pid(), ..Default::default() })
+    }
+
+    fn state(&self, _: &TtrpcContext, request: api::StateRequest) -> Result<api::StateResponse> {
+        let container = self.container(&request.id, &request.exec_id)?;
+        let mut response = api::StateResponse {
+            id: request.id,
+            bundle: container.bundle.display().to_string(),
+            pid: pid(),
+            stdin: container.streams.stdin.clone(),
+            stdout: container.streams.stdout.clone(),
+            stderr: container.streams.stderr.clone(),
+            terminal: container.streams.terminal,
+            ..Default::default()
+        };
+        let status = match container.state() {
+            State::Created | State::Starting => api::Status::CREATED,
+            State::Running => api::Status::RUNNING,
+            State::Stopped(ended) => {
+                response.exit_status = ended.status;
+                response.exited_at = convert::timestamp(ended.at);
+                api::Status::STOPPED
+            }
+        };
+        response.status = status.into();
+        Ok(response)
+    }
+
+    fn wait(&self, _: &TtrpcContext, request: api::WaitRequest) -> Result<api::WaitResponse> {
+        let ended = self.container(&request.id, &request.exec_id)?.wait();
+        Ok(api::WaitResponse {
+            exit_status: ended.status,
+            exited_at: convert::timestamp(ended.at),
+            ..Default::default()
+        })
+    }
+
+    fn kill(&self, _: &TtrpcContext, request: api::KillRequest) -> Result<api::Empty> {
+        self.container(&request.id, &request.exec_id)?.kill(request.signal)?;
+        Ok(empty())
+    }
+
+    fn delete(&self, _: &TtrpcContext, request: api::DeleteRequest) -> Result<api::DeleteResponse> {
+        self.container(&request.id, &request.exec_id)?;
+        Ok(convert::delete_response(self.sandbox.delete(&request.id)?))
+    }
+
+    fn pids(&self, _: &TtrpcContext, request: api::PidsRequest) -> Result<api::PidsResponse> {
+        self.container(&request.id, "")?;
+        let process = api::ProcessInfo { pid: pid(), ..Default::default() };
+        Ok(api::PidsResponse { processes: vec![process], ..Default::default() })
+    }
+
+    fn connect(&self, _: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
+        self.container(&request.id, "")?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(api::ConnectResponse { shim_pid: pid(), task_pid: pid(), version, ..Default::default() })
+    }
+
+    fn resize_pty(&self, _: &TtrpcContext, request: api::ResizePtyRequest) -> Result<api::Empty> {
+        // The console is a byte stream without a size.
+        self.container(&request.id, &request.exec_id)?;
+        Ok(empty())
+    }
+
+    fn close_io(&self, _: &TtrpcContext, request: api::CloseIORequest) -> Result<api::Empty> {
+        let container = self.container(&request.id, &request.exec_id)?;
+        if request.stdin {
+            container.close_input();
+        }
+        Ok(empty())
+    }
+
+    fn stats(&self, _: &TtrpcContext, request: api::StatsRequest) -> Result<api::StatsResponse> {
+        let usage = self.container(&request.id, "")?.usage();
+        Ok(api::StatsResponse { stats: MessageField::some(metrics(usage)), ..Default::default() })
+    }
+
+    fn shutdown(&self, context: &TtrpcContext, _: api::ShutdownRequest) -> Result<api::Empty> {
+        if self.sandbox.is_empty()
+            && let Some(on_shutdown) = self.on_shutdown.lock().unwrap().take()
+        {
+            on_shutdown(context.fd);
+        }
+        Ok(empty())
+    }
+
+    fn pause(&self, _: &TtrpcContext, _: api::PauseRequest) -> Result<api::Empty> {
+        Err(Error::Unsupported(NO_PAUSE).into())
+    }
+
+    fn resume(&self, _: &TtrpcContext, _: api::ResumeRequest) -> Result<api::Empty> {
+        Err(Error::Unsupported(NO_PAUSE).into())
+    }
+
+    fn checkpoint(&self, _: &TtrpcContext, _: api::CheckpointTaskRequest) -> Result<api::Empty> {
+        Err(Error::Unsupported(NO_CHECKPOINT).into())
+    }
+
+    fn exec(&self, _: &TtrpcContext, _: api::ExecProcessRequest) -> Result<api::Empty> {
+        Err(Error::Unsupported(NO_EXEC).into())
+    }
+
+    fn update(&self, _: &TtrpcContext, _: api::UpdateTaskRequest) -> Result<api::Empty> {
+        Err(Error::Unsupported(NO_UPDATE).into())
+    }
+}
+
+/// The metrics message of the cgroup version that this host has: containerd and CRI take no other.
+fn metrics(usage: Usage) -> Any {
+    let total = usage.user + usage.system;
+    if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let cpu = v2::CPUStat {
+            usage_usec: total / 1000,
+            user_usec: usage.user / 1000,
+            system_usec: usage.system / 1000,
+            ..Default::default()
+        };
+        let memory = v2::MemoryStat { usage: usage.memory, ..Default::default() };
+        let (cpu, memory) = (MessageField::some(cpu), MessageField::some(memory));
+        return any("io.containerd.cgroups.v2.Metrics", &v2::Metrics { cpu, memory, ..Default::default() });
+    }
+    let cpu = v1::CPUUsage { total, user: usage.user, kernel: usage.system, ..Default::default() };
+    let cpu = v1::CPUStat { usage: MessageField::some(cpu), ..Default::default() };
+    let memory = v1::MemoryEntry { usage: usage.memory, ..Default::default() };
+    let memory = v1::MemoryStat { usage: MessageField::some(memory), ..Default::default() };
+    let (cpu, memory) = (MessageField::some(cpu), MessageField::some(memory));
+    any("io.containerd.cgroups.v1.Metrics", &v1::Metrics { cpu, memory, ..Default::default() })
+}

@@ -1,0 +1,62 @@
+//! `delete`: cleans up after a container from what is recorded in its bundle, whether or not a server is left.
+//!
+//! containerd calls it after every normal end too, so everything may be gone already. It has five seconds.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use containerd_shim_protos::protobuf::Message;
+
+use super::Failure;
+use super::address;
+use super::args::Args;
+use crate::bundle::Bundle;
+use crate::reactor::Ended;
+use crate::rootfs;
+use crate::service::delete_response;
+use crate::store::{self, Record};
+use crate::sys;
+
+/// Exit status of a container whose core had to be stopped here, or whose end nobody saw.
+const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
+
+/// Cleans up and tells containerd how the container ended.
+pub(super) fn delete(args: &Args) -> Result<(), Failure> {
+    let dir = bundle_dir(args)?;
+    let ended = stop(&dir)?;
+    let bundle = Bundle::open(&dir).ok();
+    let rootfs = bundle.as_ref().map_or_else(|| dir.join("rootfs"), |bundle| bundle.rootfs.clone());
+    // Docker's root file system lies elsewhere and is Docker's to unmount.
+    if rootfs.starts_with(&dir) {
+        rootfs::unmount(&rootfs).map_err(|errno| format!("unmounting {}: {errno}", rootfs.display()))?;
+    }
+    if let Some(bundle) = &bundle {
+        remove_dead_socket(&address::socket_path(args, bundle));
+    }
+    Record::remove(&dir);
+    let response = delete_response(ended).write_to_bytes().map_err(|error| error.to_string())?;
+    std::io::stdout().write_all(&response).map_err(|error| format!("stdout: {error}"))
+}
+
+fn bundle_dir(args: &Args) -> Result<PathBuf, Failure> {
+    let dir = if args.bundle.is_empty() { std::env::current_dir() } else { Ok(PathBuf::from(&args.bundle)) };
+    dir.map_err(|error| format!("working directory: {error}"))
+}
+
+/// Makes sure that nothing runs, and finds out how it ended.
+fn stop(bundle: &Path) -> Result<Ended, Failure> {
+    let Some(record) = Record::read(bundle) else { return Ok(store::unknown_end(STATUS_KILLED)) };
+    if let Some(process) = record.process {
+        sys::kill_process(process).map_err(|error| format!("ending process {}: {error}", process.pid))?;
+    }
+    Ok(record.exit().unwrap_or_else(|| store::unknown_end(STATUS_KILLED)))
+}
+
+/// Removes the socket of a server that was killed; one that answers serves other containers of the group.
+fn remove_dead_socket(path: &Path) {
+    if UnixStream::connect(path).is_err() {
+        // Missing is the normal case.
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,110 @@
+//! The server: serves one group until containerd shuts it down.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ttrpc::Server;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Failure;
+use super::args::Args;
+use super::logger;
+use crate::container::Surroundings;
+use crate::pedestal::nursery::{self, Nursery};
+use crate::reactor::Reactor;
+use crate::sandbox::Sandbox;
+use crate::service::publish::Publisher;
+use crate::service::{TaskService, task_methods};
+
+/// Descriptor of the listening socket in the server, as in containerd's own library.
+pub(super) const LISTENER: RawFd = 3;
+/// Descriptor of the pipe on which the server says that it serves.
+pub(super) const READY: RawFd = 4;
+/// The byte it says. Anything else is the text of a failure.
+pub(super) const SERVING: u8 = 0;
+
+/// Environment variable with containerd's event endpoint.
+const EVENTS: &str = "TTRPC_ADDRESS";
+/// Idle workers per connection: the library wants more than one as target and one as the least.
+const WORKERS: (usize, usize, usize) = (1, 2, 3);
+/// How long the last events may take, and how long the client may take to read the last answer.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves until the end.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    // SAFETY: `start` passed both descriptors under these numbers, and nothing else in this process owns them.
+    let (listener, ready) = unsafe { (OwnedFd::from_raw_fd(LISTENER), File::from_raw_fd(READY)) };
+    logger::start(args);
+    let served = serve(args, &listener, &ready);
+    if let Err(failure) = &served {
+        // Standard error goes nowhere; `start` is listening here, unless it has given up.
+        let _ = (&ready).write_all(failure.as_bytes());
+    }
+    served
+}
+
+fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failure> {
+    let (nursery, chores) = Nursery::new();
+    let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
+    let events = std::env::var(EVENTS).unwrap_or_default();
+    let publisher = Publisher::start(&events, &args.namespace).map_err(|error| format!("publisher: {error}"))?;
+    let surroundings = Surroundings { reactor, publisher: publisher.clone(), nursery: nursery.clone() };
+    let sandbox = Arc::new(Sandbox::new(surroundings));
+    let service = Arc::new(TaskService::new(sandbox, on_shutdown(nursery, socket_path(listener))));
+    let mut server = new_server(listener.as_fd(), &service).map_err(|error| format!("ttrpc: {error}"))?;
+    server.start().map_err(|error| format!("ttrpc: {error}"))?;
+    ready.write_all(&[SERVING]).map_err(|error| format!("the pipe to start: {error}"))?;
+    nursery::work(&chores);
+    publisher.flush(FAREWELL);
+    Ok(())
+}
+
+fn new_server(listener: BorrowedFd<'_>, service: &Arc<TaskService>) -> ttrpc::Result<Server> {
+    let (least, target, most) = WORKERS;
+    let server = Server::new()
+        .set_thread_count_min(least)
+        .set_thread_count_default(target)
+        .set_thread_count_max(most)
+        .register_service(task_methods(service));
+    server.add_listener(listener.as_raw_fd())
+}
+
+/// Where the listening socket is bound.
+fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
+    let listener = UnixListener::from(listener.try_clone().ok()?);
+    Some(listener.local_addr().ok()?.as_pathname()?.to_owned())
+}
+
+/// Ends the process after the answer to Shutdown has reached the client: it then closes the connection.
+fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> Box<dyn FnOnce(RawFd) + Send> {
+    Box::new(move |connection| {
+        if let Some(path) = socket {
+            // From now on a `start` of this group makes a new server.
+            let _ = std::fs::remove_file(path);
+        }
+        // SAFETY: the request that is being served came on this connection, so the descriptor is open.
+        let connection = unsafe { BorrowedFd::borrow_raw(connection) }.try_clone_to_owned();
+        let wait = move || {
+            if let Ok(connection) = connection {
+                wait_hangup(&connection);
+            }
+            nursery.exit(0);
+        };
+        if std::thread::Builder::new().spawn(wait).is_err() {
+            log::error!("no thread left to end with");
+        }
+    })
+}
+
+/// Waits until the client has closed the connection, which poll reports without being asked.
+fn wait_hangup(connection: &OwnedFd) {
+    let timeout = PollTimeout::try_from(FAREWELL).unwrap_or(PollTimeout::MAX);
+    let mut polled = [PollFd::new(connection.as_fd(), PollFlags::empty())];
+    // A client that does not close in time has had its time.
+    let _ = poll(&mut polled, timeout);
+}

@@ -1,0 +1,133 @@
+//! `start`: prints the address of the group's server, making that server if there is none.
+//!
+//! Two calls for one group may run at once; whoever binds the socket makes the server. The server gets the listening
+//! socket itself, not its name, so containerd cannot connect too early, and nothing else of ours but a pipe on which
+//! it says that it serves, or why not. Whatever is on standard input is not needed: every value comes as a flag.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::pipe2;
+
+use super::Failure;
+use super::address;
+use super::args::Args;
+use super::run::{LISTENER, READY, SERVING};
+use crate::bundle::Bundle;
+use crate::sys;
+
+/// A server serves some milliseconds after it was started; one that takes this long hangs.
+const READY_DEADLINE: Duration = Duration::from_secs(10);
+/// Where containerd 1.x looks after its restart.
+const ADDRESS_FILE: &str = "address";
+
+/// Answers containerd.
+pub(super) fn start(args: &Args) -> Result<(), Failure> {
+    let bundle = Bundle::open(Path::new(".")).map_err(|error| error.to_string())?;
+    let path = address::socket_path(args, &bundle);
+    address::make_dir()?;
+    if let Some(listener) = bind(&path)? {
+        // The socket file goes again if no server comes of it.
+        serve(args, listener).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    }
+    let address = address::address(&path);
+    std::fs::write(ADDRESS_FILE, &address).map_err(|error| format!("{ADDRESS_FILE}: {error}"))?;
+    // containerd takes all of stdout for the address, so no line end.
+    print!("{address}");
+    io::stdout().flush().map_err(|error| format!("stdout: {error}"))
+}
+
+/// The socket, or `None` if a server of this group answers there already.
+fn bind(path: &Path) -> Result<Option<UnixListener>, Failure> {
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    for _ in 0..2 {
+        match UnixListener::bind(path) {
+            Ok(listener) => {
+                std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(failed)?;
+                return Ok(Some(listener));
+            }
+            Err(error) if error.kind() != ErrorKind::AddrInUse => return Err(failed(error)),
+            Err(_) if UnixStream::connect(path).is_ok() => return Ok(None),
+            // Left by a server that was killed.
+            Err(_) => drop(std::fs::remove_file(path)),
+        }
+    }
+    Err(format!("{}: in use, but nobody answers", path.display()))
+}
+
+/// Starts the server and waits until it serves.
+fn serve(args: &Args, listener: UnixListener) -> Result<(), Failure> {
+    let (ready, announce) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
+    let mut child = spawn(args, listener.into(), announce).map_err(|error| format!("starting the server: {error}"))?;
+    let served = wait_ready(ready);
+    if served.is_err() {
+        // It may hang as well as have ended.
+        let _ = child.kill().and_then(|()| child.wait());
+    } else {
+        be_killed_before_containerd(child.id());
+    }
+    served
+}
+
+fn spawn(args: &Args, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["-namespace", &args.namespace, "-id", &args.id, "-address", &args.address]);
+    if args.debug {
+        command.arg("-debug");
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: the closure makes system calls only, no allocation and no locks, between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setsid()?;
+            sys::inherit_as(&[(listener.as_raw_fd(), LISTENER), (announce.as_raw_fd(), READY)])
+        });
+    }
+    // The command, and with it our own copy of the descriptors, is dropped on return: only the server has them.
+    command.spawn()
+}
+
+/// Reads what the server says: [`SERVING`], or the reason why it does not.
+fn wait_ready(ready: OwnedFd) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let mut pipe = File::from(ready);
+    let mut said = Vec::new();
+    loop {
+        let left = READY_DEADLINE.saturating_sub(begun.elapsed());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut polled, timeout) {
+            Ok(0) => return Err(format!("the server does not serve after {} s", READY_DEADLINE.as_secs())),
+            Ok(_) => {}
+            Err(nix::Error::EINTR) => continue,
+            Err(errno) => return Err(format!("poll: {errno}")),
+        }
+        let mut chunk = [0; 512];
+        match pipe.read(&mut chunk) {
+            Ok(0) if said.is_empty() => return Err("the server ended at once".to_owned()),
+            Ok(0) => return Err(String::from_utf8_lossy(&said).into_owned()),
+            Ok(len) => said.extend_from_slice(&chunk[..len]),
+            Err(error) => return Err(format!("the server's pipe: {error}")),
+        }
+        if said == [SERVING] {
+            return Ok(());
+        }
+    }
+}
+
+/// Makes the kernel, out of memory, take the server before containerd: its `oom_score_adj` is ours plus one.
+fn be_killed_before_containerd(server: u32) {
+    let ours = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    let score = ours.trim().parse::<i32>().unwrap_or(0).saturating_add(1).min(1000);
+    // Not allowed in some containers; the order of killing is then the kernel's choice.
+    let _ = std::fs::write(format!("/proc/{server}/oom_score_adj"), score.to_string());
+}

@@ -1,0 +1,93 @@
+//! Builds what is under test and gathers it where the harness looks for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use qemu_tests::Artifacts;
+
+use crate::setup::{self, rustup};
+use crate::sh::Steps;
+use crate::workspace::Workspace;
+use crate::{no_arguments, sh};
+
+/// How many steps [`all`] counts.
+pub(crate) const STEPS: usize = 4;
+
+/// The shim's package and binary.
+const SHIM: [&str; 4] = ["-p", "micrun", "--bin", "containerd-shim-mica-v2"];
+
+pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
+    no_arguments(arguments)?;
+    let workspace = Workspace::find()?;
+    setup::for_build()?;
+    let artifacts = all(&workspace, &mut Steps::new(STEPS))?;
+    println!("{}", artifacts.bin().display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds everything.
+///
+/// # Errors
+/// Something does not build.
+pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts> {
+    let directory = workspace.artifacts();
+    fs::create_dir_all(directory.join("bin"))?;
+    steps.next("building the shim");
+    put(&shim(workspace, &rustup::host())?, &directory.join("bin/containerd-shim-mica-v2"))?;
+    steps.next("building the image builder");
+    sh::run(workspace.cargo().args(["build", "--release", "-p", "image-builder"]))?;
+    put(&workspace.target.join("release/micrun-image-builder"), &directory.join("bin/micrun-image-builder"))?;
+    steps.next("building the test RTOS");
+    put(&rtos(workspace)?, &directory.join("test-rtos.elf"))?;
+    steps.next("making the image");
+    bundle(&directory)?;
+    Artifacts::in_directory(&directory).map_err(|missing| anyhow::anyhow!("{} is missing", missing.display()))
+}
+
+/// Builds the shim as it ships for `target`, and gives its path.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn shim(workspace: &Workspace, target: &str) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    if target != rustup::host() {
+        // No C in it: the linker that comes with Rust does for a foreign target.
+        let variable = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
+        cargo.env(variable, "rust-lld");
+    }
+    sh::run(cargo.args(["build", "--release", "--target", target]).args(SHIM))?;
+    Ok(workspace.target.join(target).join("release/containerd-shim-mica-v2"))
+}
+
+fn rtos(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "build",
+        "--release",
+        "-p",
+        "test-rtos",
+        "--features",
+        "image",
+        "--target",
+        rustup::FIRMWARE,
+    ]);
+    sh::run(&mut cargo)?;
+    Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
+}
+
+fn bundle(directory: &Path) -> Result<()> {
+    let mut builder = sh::command(directory.join("bin/micrun-image-builder"));
+    builder.args(["bundle", "--board", "qemu-arm64", "--name", Artifacts::HELLO]);
+    builder.arg("--firmware").arg(directory.join("test-rtos.elf"));
+    builder.arg("--output").arg(directory.join("hello.tar"));
+    sh::run(&mut builder)
+}
+
+/// Copies over a new file, not into the old one: a program that still runs can't be written to.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    fs::copy(from, &new).with_context(|| from.display().to_string())?;
+    fs::rename(&new, to).with_context(|| to.display().to_string())
+}

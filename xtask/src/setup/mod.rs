@@ -1,0 +1,75 @@
+//! Brings a fresh Debian 12 to where the demo and the tests run.
+
+mod apt;
+mod busybox;
+mod private;
+mod qemu;
+pub(crate) mod rustup;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::no_arguments;
+use crate::workspace::Workspace;
+
+/// What the tests run beside the artifacts; all of it is there.
+pub(crate) struct Tools {
+    /// The QEMU that a container gets unless a test says otherwise.
+    pub(crate) qemu: PathBuf,
+    /// QEMU as in Debian 12.
+    pub(crate) qemu_7: PathBuf,
+    /// QEMU as in Debian 13, built for Debian 12.
+    pub(crate) qemu_10: PathBuf,
+    /// A statically linked busybox.
+    pub(crate) busybox: PathBuf,
+}
+
+impl Tools {
+    /// How the harness and the tests learn of them.
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("MICRUN_QEMU", self.qemu.clone()),
+            ("MICRUN_QEMU_7", self.qemu_7.clone()),
+            ("MICRUN_QEMU_10", self.qemu_10.clone()),
+            ("MICRUN_BUSYBOX", self.busybox.clone()),
+        ]
+    }
+}
+
+pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
+    no_arguments(arguments)?;
+    let tools = for_tests(&Workspace::find()?)?;
+    for (name, path) in tools.variables() {
+        println!("{name}={}", path.display());
+    }
+    println!("everything is in place");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What building needs.
+pub(crate) fn for_build() -> Result<()> {
+    rustup::add_missing()
+}
+
+/// What building and the demo need; gives the QEMU to use.
+pub(crate) fn for_demo(workspace: &Workspace) -> Result<PathBuf> {
+    apt::install_missing()?;
+    for_build()?;
+    match qemu::of_the_machine() {
+        Some(qemu) => Ok(qemu),
+        None => qemu::GENERATION_7.copy(&workspace.tools()),
+    }
+}
+
+/// What the tests need.
+pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
+    let tools = workspace.tools();
+    Ok(Tools {
+        qemu: for_demo(workspace)?,
+        qemu_7: qemu::GENERATION_7.copy(&tools)?,
+        qemu_10: qemu::GENERATION_10.copy(&tools)?,
+        busybox: busybox::copy(&tools)?,
+    })
+}

@@ -1,0 +1,162 @@
+//! Debian packages unpacked beside the machine's own: nothing is installed, nothing on the machine changes, and no
+//! right is needed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::sh;
+
+/// Debian 12, which the private packages are made for.
+pub(super) const STABLE: &str = "bookworm";
+/// Newer programs built for Debian 12.
+pub(super) const BACKPORTS: &str = "bookworm-backports";
+
+/// An apt with its own sources, package lists and idea of what is installed (nothing). It keeps the machine's mirror,
+/// proxy and keys.
+pub(super) struct PrivateApt {
+    directory: PathBuf,
+}
+
+impl PrivateApt {
+    /// One with fresh package lists, below `tools`.
+    ///
+    /// # Errors
+    /// The machine's apt has no Debian mirror, or the mirror does not answer.
+    pub(super) fn open(tools: &Path) -> Result<Self> {
+        let apt = Self { directory: tools.join("apt") };
+        for part in ["empty", "state/lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(apt.directory.join(part))?;
+        }
+        fs::write(apt.directory.join("status"), "")?;
+        fs::write(apt.directory.join("sources.list"), sources(&mirror()?))?;
+        fs::write(apt.configuration(), configuration(&apt.directory))?;
+        sh::run(apt.get().args(["update", "-qq", "--error-on=any"]))?;
+        Ok(apt)
+    }
+
+    /// Unpacks `packages` of `suite` into the new directory `root`, with those they depend on that the machine lacks.
+    /// Needs a machine with Debian 12's C library or a newer one.
+    ///
+    /// # Errors
+    /// A package is not to be had, or can't be unpacked.
+    pub(super) fn unpack(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+        let download = self.directory.join("download");
+        remove_if_there(&download)?;
+        fs::create_dir_all(&download)?;
+        sh::run(
+            self.get().args(["download", "-qq"]).args(self.missing(packages, suite)?).current_dir(&download),
+        )?;
+        fs::create_dir_all(root)?;
+        for package in fs::read_dir(&download)? {
+            sh::read(Command::new("dpkg").arg("--extract").arg(package?.path()).arg(root))?;
+        }
+        Ok(fs::remove_dir_all(download)?)
+    }
+
+    /// `packages` and those they need that are not installed on the machine, as `name=version`.
+    fn missing(&self, packages: &[&str], suite: &str) -> Result<Vec<String>> {
+        let wanted = packages.iter().map(|package| format!("{package}/{suite}"));
+        let mut simulate = self.get();
+        simulate.args(["install", "--simulate", "--no-install-recommends"]).args(wanted);
+        let installed = installed()?;
+        let needed = |name: &str| packages.contains(&name) || !installed.contains(name);
+        let plan = sh::read(&mut simulate)?;
+        Ok(plan.lines().filter_map(planned).filter(|(name, _)| needed(name)).map(pinned).collect())
+    }
+
+    fn get(&self) -> Command {
+        let mut apt = sh::command("apt-get");
+        apt.env("APT_CONFIG", self.configuration());
+        apt
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.directory.join("apt.conf")
+    }
+}
+
+/// Removes a directory that an interrupted run may have left.
+pub(super) fn remove_if_there(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The mirror that the machine gets its own release from.
+fn mirror() -> Result<String> {
+    let release = fs::read_to_string("/etc/os-release")?;
+    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let codename = codename.context("/etc/os-release has no VERSION_CODENAME")?.trim_matches('"');
+    let mut targets = sh::command("apt-get");
+    targets.args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]);
+    let targets = sh::read(&mut targets)?;
+    let mirror = targets.lines().find_map(|line| line.strip_prefix(codename)?.strip_prefix(' '));
+    match mirror {
+        Some(mirror) => Ok(mirror.to_owned()),
+        None => bail!("apt has no source for {codename:?}: there is no mirror to take packages from"),
+    }
+}
+
+fn sources(mirror: &str) -> String {
+    [STABLE, BACKPORTS].map(|suite| format!("deb {mirror} {suite} main\n")).concat()
+}
+
+/// Settings over the machine's own. Downloads are done by the caller itself because apt's usual user may not write
+/// here.
+fn configuration(directory: &Path) -> String {
+    let path = |name: &str| directory.join(name).display().to_string();
+    [
+        ("Dir::State", path("state")),
+        ("Dir::State::status", path("status")),
+        ("Dir::Cache", path("cache")),
+        ("Dir::Etc::sourcelist", path("sources.list")),
+        ("Dir::Etc::sourceparts", path("empty")),
+        ("Dir::Etc::preferences", path("no-preferences")),
+        ("Dir::Etc::preferencesparts", path("empty")),
+        ("APT::Sandbox::User", "root".to_owned()),
+        ("Acquire::Languages", "none".to_owned()),
+    ]
+    .map(|(name, value)| format!("{name} \"{value}\";\n"))
+    .concat()
+}
+
+/// Name and version out of `Inst name (version suite [architecture])`.
+fn planned(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.strip_prefix("Inst ")?.split(' ');
+    Some((words.next()?, words.next()?.strip_prefix('(')?))
+}
+
+fn pinned((name, version): (&str, &str)) -> String {
+    format!("{name}={version}")
+}
+
+/// The machine's own packages.
+fn installed() -> Result<BTreeSet<String>> {
+    let mut query = sh::command("dpkg-query");
+    let list = sh::read(query.args(["--show", "--showformat", "${db:Status-Abbrev} ${Package}\\n"]))?;
+    Ok(list.lines().filter_map(|line| line.strip_prefix("ii ")).map(|name| name.trim().to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packages_to_install_are_planned() {
+        let line = "Inst libslirp0 (4.7.0-1 Debian:12.11/stable [amd64])";
+        assert_eq!(planned(line).map(pinned).as_deref(), Some("libslirp0=4.7.0-1"));
+        assert_eq!(planned("Conf libslirp0 (4.7.0-1 Debian:12.11/stable [amd64])"), None);
+        assert_eq!(planned("Remv libslirp0 [4.7.0-1]"), None);
+    }
+
+    #[test]
+    fn both_suites_come_from_one_mirror() {
+        let sources = sources("file:/mirror/");
+        assert_eq!(sources, "deb file:/mirror/ bookworm main\ndeb file:/mirror/ bookworm-backports main\n");
+    }
+}

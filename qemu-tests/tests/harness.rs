@@ -10,6 +10,8 @@ use qemu_tests::{Containerd, Ctr, Options, Pty, busybox, run, wait_for};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long one of several attempts may take.
+const MOMENT: Duration = Duration::from_millis(500);
 const NAMESPACE: &str = "harness";
 
 /// A containerd with the busybox image, a client of it, and container names that no other instance uses: runc's
@@ -112,9 +114,12 @@ fn a_shell_on_a_terminal_takes_input_and_its_status_arrives() -> Result<()> {
     let mut pty = bed.shell()?;
     pty.send(b"echo $((6*7))\n")?;
     pty.expect("\r\n42\r\n", DEADLINE)?;
-    pty.resize(40, 100)?;
     pty.send(b"until [ \"$(busybox stty size)\" = '40 100' ]; do :; done; echo re''sized\n")?;
-    pty.expect("resized", DEADLINE)?;
+    // `ctr` misses what happens before it listens for changes, and it says nothing when it does.
+    wait_for("the new size", DEADLINE, || {
+        pty.resize(39, 100).and_then(|()| pty.resize(40, 100)).ok()?;
+        pty.expect("resized", MOMENT).ok()
+    })?;
     pty.send(b"exit 3\n")?;
     assert_eq!(pty.wait(DEADLINE)?.code(), Some(3));
     bed.containerd.assert_none_left(&before);

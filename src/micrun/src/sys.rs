@@ -20,13 +20,20 @@ pub(crate) fn prepare_child(inherited: &[RawFd]) -> io::Result<()> {
     inherit_only(inherited)
 }
 
-/// Between fork and exec: the child gets the first of each pair under the number of the second, and nothing else from
-/// 3 on. No first number may be one of the second numbers.
-pub(crate) fn inherit_as(pairs: &[(RawFd, RawFd)]) -> io::Result<()> {
+/// Between fork and exec: the child gets each of `ours` under the number of the same place in `theirs`, and nothing
+/// else from 3 on.
+pub(crate) fn inherit_as<const N: usize>(ours: [RawFd; N], theirs: [RawFd; N]) -> io::Result<()> {
+    /// Copies are parked from here on, out of the way of all numbers in `theirs`.
+    const PARKED: RawFd = 64;
     inherit_only(&[])?;
-    for (ours, theirs) in pairs {
+    let mut parked = ours;
+    for descriptor in &mut parked {
         // SAFETY: a system call without pointers; the copy is made in the child, which execs next.
-        check(unsafe { libc::dup2(*ours, *theirs) }.into())?;
+        *descriptor = check(unsafe { libc::fcntl(*descriptor, libc::F_DUPFD_CLOEXEC, PARKED) }.into())? as RawFd;
+    }
+    for (descriptor, number) in parked.into_iter().zip(theirs) {
+        // SAFETY: as above. `dup2` leaves the copy open across exec.
+        check(unsafe { libc::dup2(descriptor, number) }.into())?;
     }
     Ok(())
 }

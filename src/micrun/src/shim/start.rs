@@ -89,7 +89,7 @@ fn spawn(args: &Args, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child>
     unsafe {
         command.pre_exec(move || {
             nix::unistd::setsid()?;
-            sys::inherit_as(&[(listener.as_raw_fd(), LISTENER), (announce.as_raw_fd(), READY)])
+            sys::inherit_as([listener.as_raw_fd(), announce.as_raw_fd()], [LISTENER, READY])
         });
     }
     // The command, and with it our own copy of the descriptors, is dropped on return: only the server has them.

@@ -85,7 +85,8 @@ impl Pty {
         Ok(Self { name, keyboard, child, screen, seen: 0 })
     }
 
-    /// Types `keys`.
+    /// Types `keys`. Waits without a deadline once the terminal's buffer (4 KiB) is full and the program does not
+    /// read: type no more than that to a program that may not.
     ///
     /// # Errors
     /// The terminal is gone.

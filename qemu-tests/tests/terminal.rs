@@ -104,7 +104,7 @@ fn dropping_a_terminal_ends_its_program() -> Result<()> {
 #[test]
 fn a_daemon_that_keeps_the_output_open_is_not_waited_for() -> Result<()> {
     let output = run(&mut shell("sleep 60 & echo $!"), DEADLINE)?.ok()?;
-    run(Command::new("kill").arg(output.text().trim()), DEADLINE)?.ok()?;
+    run(&mut shell(&format!("kill {}", output.text().trim())), DEADLINE)?.ok()?;
     Ok(())
 }
 

@@ -16,36 +16,29 @@ use crate::{build, no_arguments};
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
     let mut count = Count::default();
-    match prepare() {
-        Ok((workspace, tools, mut steps)) => {
-            steps.next("unit tests");
-            count += run(workspace.cargo().args([
-                "test",
-                "--workspace",
-                "--exclude",
-                "qemu-tests",
-                "--no-fail-fast",
-            ]))?;
-            steps.next("tests under containerd");
-            count += run(&mut under_containerd(&workspace, &tools))?;
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            count.failed += 1;
-        }
+    let complete = all(&mut count);
+    if let Err(error) = &complete {
+        eprintln!("error: {error:#}");
     }
+    count = count.closed(complete.is_ok());
     // The last line is for a program that counts: nothing may come after it.
     println!("{count}");
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn prepare() -> Result<(Workspace, Tools, Steps)> {
+/// Runs everything and counts as it goes.
+fn all(count: &mut Count) -> Result<()> {
     let workspace = Workspace::find()?;
     let mut steps = Steps::new(build::STEPS + 3);
     steps.next("looking for what is missing");
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
-    Ok((workspace, tools, steps))
+    steps.next("unit tests");
+    let units = ["test", "--workspace", "--exclude", "qemu-tests", "--no-fail-fast"];
+    *count += run(workspace.cargo().args(units))?;
+    steps.next("tests under containerd");
+    *count += run(&mut under_containerd(&workspace, &tools))?;
+    Ok(())
 }
 
 /// The integration tests. They need root; cargo does not, so that the target directory stays the caller's.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 /// Waits for the owner's last word, which comes when all is well; the end of the input without a word means that the
 /// owner is gone. `$1` is containerd's pid, `$2` the instance's directory. Up to 10 s for an orderly end, then what
-/// is left of the instance is taken away.
+/// is left of the instance is taken away. Only a killed shim's socket stays; nobody will use its name again.
 const SCRIPT: &str = r#"
 read -r word && exit 0
 kill "$1"

@@ -32,7 +32,7 @@ pub(super) const GENERATION_10: Generation =
 
 /// The emulator that the caller names in `MICRUN_QEMU`, or that is installed; only if it can be run.
 pub(super) fn of_the_machine() -> Option<PathBuf> {
-    let named = env::var_os("MICRUN_QEMU").map_or_else(|| PathBuf::from(PROGRAM), PathBuf::from);
+    let named = env::var_os("MICRUN_QEMU").map(PathBuf::from).or_else(|| sh::find(PROGRAM).ok())?;
     sh::works(&named, &["--version"]).then_some(named)
 }
 

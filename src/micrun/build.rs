@@ -1,4 +1,4 @@
-//! Builds the agent (`agent/`) that the qemu pedestal puts on core 0 of the emulated board.
+//! Builds the agent (`agent/`) that the qemu pedestal puts on core 0 of the emulated board, and makes the shim small.
 //!
 //! The agent is a freestanding program for another CPU than the shim's, so it is not a dependency: this runs the same
 //! `rustc` once more. A build without the `aarch64-unknown-none-softfloat` target says how to get it.
@@ -10,8 +10,22 @@ const TARGET: &str = "aarch64-unknown-none-softfloat";
 
 fn main() {
     println!("cargo:rerun-if-changed=agent");
+    println!("cargo:rerun-if-changed=size.ld");
+    let linker = std::env::var_os("RUSTC_LINKER").unwrap_or_default();
+    if Path::new(&linker).file_stem().is_some_and(|name| name == "rust-lld") {
+        link_small();
+    }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     build_agent(Path::new("agent"), &out.join("agent.bin"));
+}
+
+/// Arguments of the static binary that ships: identical functions once, short relocations, no unwinding tables.
+fn link_small() {
+    let script = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("size.ld");
+    let script = format!("-T{}", script.display());
+    for argument in ["--icf=all", "--pack-dyn-relocs=relr", "--no-eh-frame-hdr", &script] {
+        println!("cargo:rustc-link-arg-bin=containerd-shim-mica-v2={argument}");
+    }
 }
 
 fn build_agent(source: &Path, image: &Path) {

@@ -52,11 +52,6 @@ pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts>
 /// It does not build.
 pub(crate) fn shim(workspace: &Workspace, target: &str) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
-    if target != rustup::host() {
-        // No C in it: the linker that comes with Rust does for a foreign target.
-        let variable = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
-        cargo.env(variable, "rust-lld");
-    }
     sh::run(cargo.args(["build", "--release", "--target", target]).args(SHIM))?;
     Ok(workspace.target.join(target).join("release/containerd-shim-mica-v2"))
 }

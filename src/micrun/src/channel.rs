@@ -63,7 +63,9 @@ impl Channel {
                 match incoming {
                     Incoming::Announced { name, addr } => bind(host, window, tty, name, addr)?,
                     Incoming::Withdrawn(endpoint) if *tty == Some(endpoint) => *tty = None,
-                    Incoming::Message { endpoint, len } if *tty == Some(endpoint) => print(console, &payload[..len]),
+                    Incoming::Message { endpoint, len } if *tty == Some(endpoint) => {
+                        print(console, &payload[..len]);
+                    }
                     other => log::debug!("dropped {other:?}"),
                 }
             }
@@ -144,7 +146,9 @@ fn bind(
 
 /// `rpmsg-tty`, `rpmsg-tty0`, `rpmsg-tty1` and so on.
 fn is_tty(name: &Name) -> bool {
-    name.as_str().strip_prefix("rpmsg-tty").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    name.as_str()
+        .strip_prefix("rpmsg-tty")
+        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// True if a message can be sent now; otherwise the remote will tell when.

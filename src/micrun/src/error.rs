@@ -18,7 +18,9 @@ pub enum Error {
     #[error("container {0:?} exists already")]
     AlreadyExists(String),
     /// The id is not one that containerd would make.
-    #[error("container id {0:?} is not valid: 1 to 76 letters, digits, '-', '_' and '.', a letter or digit first")]
+    #[error(
+        "container id {0:?} is not valid: 1 to 76 letters, digits, '-', '_' and '.', a letter or digit first"
+    )]
     BadId(String),
     /// The process has ended, so there is nothing to signal.
     #[error("container {0:?} has ended")]

@@ -5,6 +5,8 @@
 //! ([`pedestal`]) and hands the running core to the [`reactor`], where its [`channel`] meets its [`console`].
 //! `docs/architecture.md` walks through one run.
 
+#![deny(unsafe_code)]
+
 pub mod bundle;
 pub mod channel;
 pub mod console;

@@ -76,7 +76,9 @@ impl Sandbox {
 /// True for the ids that containerd makes (its `identifiers` package); they become parts of paths.
 fn valid_id(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    id.len() <= 76 && id.bytes().all(allowed) && id.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+    id.len() <= 76
+        && id.bytes().all(allowed)
+        && id.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

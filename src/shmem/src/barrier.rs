@@ -12,13 +12,13 @@ pub fn full() {
     fence(Ordering::SeqCst);
 }
 
-/// Orders an index read before the reads of what it announces. Pairs with the peer's [`write`].
+/// Orders an index read before the reads of what it announces. Pairs with the peer's [`write()`].
 #[inline]
 pub fn read() {
     fence(Ordering::Acquire);
 }
 
-/// Orders the writes of an element before the index that announces it. Pairs with the peer's [`read`].
+/// Orders the writes of an element before the index that announces it. Pairs with the peer's [`read()`].
 #[inline]
 pub fn write() {
     fence(Ordering::Release);

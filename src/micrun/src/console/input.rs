@@ -29,8 +29,11 @@ impl Input {
     /// an end of file; only [`Self::close`] ends the stream.
     pub(super) fn open(path: &str) -> io::Result<Input> {
         let pollable = std::fs::metadata(path)?.file_type().is_fifo();
-        let file =
-            OpenOptions::new().read(true).write(pollable).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(pollable)
+            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(path)?;
         Ok(Input { file, pollable, closing: false })
     }
 
@@ -41,7 +44,11 @@ impl Input {
             Ok(len) => Read::Bytes(len),
             Err(error) if error.kind() == ErrorKind::Interrupted => self.read(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if self.closing { Read::End } else { Read::Later }
+                if self.closing {
+                    Read::End
+                } else {
+                    Read::Later
+                }
             }
             Err(error) => {
                 log::warn!("stdin: {error}; no more input is read");

@@ -46,7 +46,9 @@ impl Container {
         Record::created().write(&bundle)?;
         let prepared = Some(Prepared { loaded, console });
         let (session, process, rootfs) = (None, None, Some(rootfs));
-        surroundings.publisher.publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
+        surroundings
+            .publisher
+            .publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
         let inner = Mutex::new(Inner { state: State::Created, prepared, session, process, rootfs });
         Ok(Container { id, bundle, streams, surroundings, inner, stopped: Condvar::new() })
     }
@@ -78,7 +80,9 @@ fn read_client_conf(rootfs: &Rootfs) -> Result<Option<ClientConf>, Error> {
 fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
     let annotated = bundle.annotations.get(annotation::PEDESTAL).cloned();
     let image = conf.and_then(ClientConf::pedestal).filter(|pedestal| *pedestal != Pedestal::Baremetal);
-    annotated.or(image.map(|pedestal| pedestal.as_str().to_owned())).unwrap_or_else(|| DEFAULT_PEDESTAL.to_owned())
+    annotated
+        .or(image.map(|pedestal| pedestal.as_str().to_owned()))
+        .unwrap_or_else(|| DEFAULT_PEDESTAL.to_owned())
 }
 
 fn choose_cpu(conf: Option<&ClientConf>) -> Result<u32, Error> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Container, Inner, Prepared, State};
 use crate::error::Error;
-use crate::reactor::{Ended, Session};
+use crate::pedestal::Process;
+use crate::reactor::{Ended, OnEnd, Session};
 use crate::service::publish::Event;
 use crate::store::{self, Record};
 
@@ -40,11 +41,7 @@ impl Container {
         Ok(prepared)
     }
 
-    fn commit_start(
-        self: &Arc<Self>,
-        session: impl FnOnce(Box<dyn FnOnce(Ended) + Send>) -> Session,
-        process: Option<crate::pedestal::Process>,
-    ) {
+    fn commit_start(self: &Arc<Self>, session: impl FnOnce(OnEnd) -> Session, process: Option<Process>) {
         let mut inner = self.lock();
         inner.state = State::Running;
         inner.process = process;

@@ -9,6 +9,7 @@ pub mod baremetal;
 mod fake;
 pub mod nursery;
 pub mod qemu;
+mod ram;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -146,7 +147,7 @@ pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, Lo
     let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
         "qemu" => Box::new(qemu::Qemu::new(board, wanted.cpu, nursery.clone())?),
         #[cfg(feature = "fake-core")]
-        "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu)?),
+        "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu, elf)?),
         other => return Err(LoadError::Pedestal(other.to_owned())),
     };
     Loaded::new(machine, board, wanted.cpu, elf)

@@ -1,6 +1,6 @@
 //! The one thread that owns rings, consoles and timers of all running containers.
 //!
-//! Requests come as [`Command`]s; everything else is a descriptor that becomes ready or a deadline that passes. Any
+//! Requests come as commands; everything else is a descriptor that becomes ready or a deadline that passes. Any
 //! of them gives the [`Session`] it belongs to a turn, in which it does all that can be done without waiting. Streams
 //! are watched edge-triggered, so there is no "interested in" state to keep. An idle reactor sleeps without a timer.
 
@@ -8,9 +8,9 @@ mod session;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-pub use session::{Ended, Session};
+pub use session::{Ended, OnEnd, Session};
 
 /// Names one running container to the reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

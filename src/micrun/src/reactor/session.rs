@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::channel::{Channel, Pumped};
-use crate::console::Console;
+use crate::console::{Console, Output};
 use crate::pedestal::baremetal::Link;
 use crate::pedestal::{Affinity, Death};
 use openamp::Violation;
@@ -71,6 +71,9 @@ impl Patience {
     }
 }
 
+/// Called once with how a container ended, from the reactor's thread; must not block.
+pub type OnEnd = Box<dyn FnOnce(Ended) + Send>;
+
 /// One running container.
 pub struct Session {
     channel: Channel,
@@ -82,14 +85,14 @@ pub struct Session {
     /// The machine may have ended since the last turn.
     ended: bool,
     patience: Option<Patience>,
-    on_end: Option<Box<dyn FnOnce(Ended) + Send>>,
+    on_end: Option<OnEnd>,
     /// Whoever waits for the streams to be closed.
     closing: Option<Sender<()>>,
 }
 
 impl Session {
-    /// A session over a core that runs. `on_end` is called once, from the reactor's thread, and must not block.
-    pub fn new(link: Link, console: Console, on_end: Box<dyn FnOnce(Ended) + Send>) -> Session {
+    /// A session over a core that runs.
+    pub fn new(link: Link, console: Console, on_end: OnEnd) -> Session {
         Session {
             channel: Channel::new(link),
             console,
@@ -291,7 +294,7 @@ impl Session {
         self.console.input = None;
         match self.channel.pump(&mut self.console) {
             Ok(Pumped { again: true, .. }) if !too_late => self.woken = true,
-            Ok(_) if !too_late && self.console.output.as_ref().is_some_and(|output| output.blocked()) => {}
+            Ok(_) if !too_late && self.console.output.as_ref().is_some_and(Output::blocked) => {}
             _ => {
                 // Closing the streams is the end of file that clients wait for.
                 self.console.output = None;

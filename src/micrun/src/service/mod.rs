@@ -12,7 +12,7 @@ use containerd_shim_protos::create_task;
 use ttrpc::MethodHandler;
 
 pub use convert::delete_response;
-pub use task::TaskService;
+pub use task::{OnShutdown, TaskService};
 
 /// The methods of a service by path.
 pub type Methods = HashMap<String, Box<dyn MethodHandler + Send + Sync>>;

@@ -13,9 +13,9 @@ use containerd_shim_protos::api::ForwardRequest;
 use containerd_shim_protos::events::task as messages;
 use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use ttrpc::{self, context};
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::{Client, EventsClient};
+use ttrpc::{self, context};
 
 use super::convert::{any, timestamp};
 use crate::console::Streams;
@@ -178,7 +178,8 @@ fn send(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope) -
         Some(client) => client,
         None => client.insert(EventsClient::new(Client::connect(address)?)),
     };
-    let request = ForwardRequest { envelope: MessageField::some(envelope.clone()), ..ForwardRequest::default() };
+    let request =
+        ForwardRequest { envelope: MessageField::some(envelope.clone()), ..ForwardRequest::default() };
     client.forward(context::with_duration(TRY), &request)?;
     Ok(())
 }

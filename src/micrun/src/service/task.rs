@@ -1,5 +1,6 @@
 //! containerd's Task service (`containerd.task.v2.Task` and `.v3.Task`).
 
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex};
 
 use containerd_shim_protos::Task;
@@ -20,17 +21,19 @@ const NO_PAUSE: &str = "pause and resume are not supported by this pedestal";
 const NO_CHECKPOINT: &str = "a core cannot be checkpointed: stop the container and start a new one";
 const NO_UPDATE: &str = "resources of a running core cannot be changed: create a new container";
 
+/// Called once, with the descriptor number of the connection that asked for the end.
+pub type OnShutdown = Box<dyn FnOnce(RawFd) + Send>;
+
 /// Serves requests for the containers of one sandbox.
 pub struct TaskService {
     sandbox: Arc<Sandbox>,
-    /// Called once, by the first Shutdown that finds no task left, with the connection it came on.
-    on_shutdown: Mutex<Option<Box<dyn FnOnce(i32) + Send>>>,
+    /// Taken by the first Shutdown that finds no task left.
+    on_shutdown: Mutex<Option<OnShutdown>>,
 }
 
 impl TaskService {
-    /// A service over `sandbox`. `on_shutdown` gets the descriptor number of the connection; it must not block, as
-    /// the answer is sent after it.
-    pub fn new(sandbox: Arc<Sandbox>, on_shutdown: Box<dyn FnOnce(i32) + Send>) -> TaskService {
+    /// A service over `sandbox`. `on_shutdown` must not block, as the answer is sent after it.
+    pub fn new(sandbox: Arc<Sandbox>, on_shutdown: OnShutdown) -> TaskService {
         TaskService { sandbox, on_shutdown: Mutex::new(Some(on_shutdown)) }
     }
 

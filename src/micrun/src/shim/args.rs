@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn containerds_calls_are_understood() {
-        let args = parse("-namespace default -address /run/c.sock -publish-binary /usr/bin/c -id x -debug start");
+        let args =
+            parse("-namespace default -address /run/c.sock -publish-binary /usr/bin/c -id x -debug start");
         let args = args.expect("a call of containerd 1.6");
         assert_eq!((args.action, args.id.as_str(), args.debug), (Action::Start, "x", true));
         let args = parse("--namespace=k8s.io --id=y --bundle /b/y delete").expect("both styles");

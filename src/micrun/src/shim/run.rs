@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttrpc::Server;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ttrpc::Server;
 
 use super::Failure;
 use super::args::Args;
@@ -19,7 +19,8 @@ use crate::pedestal::nursery::{self, Nursery};
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
 use crate::service::publish::Publisher;
-use crate::service::{TaskService, task_methods};
+use crate::service::{OnShutdown, TaskService, task_methods};
+use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
 pub(super) const LISTENER: RawFd = 3;
@@ -37,8 +38,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves until the end.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    // SAFETY: `start` passed both descriptors under these numbers, and nothing else in this process owns them.
-    let (listener, ready) = unsafe { (OwnedFd::from_raw_fd(LISTENER), File::from_raw_fd(READY)) };
+    let by_hand =
+        |error| format!("descriptors of the server: {error}; containerd calls this binary with `start`");
+    let listener = sys::adopt(LISTENER).map_err(by_hand)?;
+    let ready = File::from(sys::adopt(READY).map_err(by_hand)?);
     logger::start(args);
     let served = serve(args, &listener, &ready);
     if let Err(failure) = &served {
@@ -52,7 +55,8 @@ fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failur
     let (nursery, chores) = Nursery::new();
     let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
     let events = std::env::var(EVENTS).unwrap_or_default();
-    let publisher = Publisher::start(&events, &args.namespace).map_err(|error| format!("publisher: {error}"))?;
+    let publisher =
+        Publisher::start(&events, &args.namespace).map_err(|error| format!("publisher: {error}"))?;
     let surroundings = Surroundings { reactor, publisher: publisher.clone(), nursery: nursery.clone() };
     let sandbox = Arc::new(Sandbox::new(surroundings));
     let service = Arc::new(TaskService::new(sandbox, on_shutdown(nursery, socket_path(listener))));
@@ -81,14 +85,13 @@ fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
 }
 
 /// Ends the process after the answer to Shutdown has reached the client: it then closes the connection.
-fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> Box<dyn FnOnce(RawFd) + Send> {
+fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> OnShutdown {
     Box::new(move |connection| {
         if let Some(path) = socket {
             // From now on a `start` of this group makes a new server.
             let _ = std::fs::remove_file(path);
         }
-        // SAFETY: the request that is being served came on this connection, so the descriptor is open.
-        let connection = unsafe { BorrowedFd::borrow_raw(connection) }.try_clone_to_owned();
+        let connection = sys::duplicate(connection);
         let wait = move || {
             if let Ok(connection) = connection {
                 wait_hangup(&connection);

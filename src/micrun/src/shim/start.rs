@@ -6,10 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,7 +66,8 @@ fn bind(path: &Path) -> Result<Option<UnixListener>, Failure> {
 /// Starts the server and waits until it serves.
 fn serve(args: &Args, listener: UnixListener) -> Result<(), Failure> {
     let (ready, announce) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
-    let mut child = spawn(args, listener.into(), announce).map_err(|error| format!("starting the server: {error}"))?;
+    let mut child =
+        spawn(args, listener.into(), announce).map_err(|error| format!("starting the server: {error}"))?;
     let served = wait_ready(ready);
     if served.is_err() {
         // It may hang as well as have ended.
@@ -85,13 +85,7 @@ fn spawn(args: &Args, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child>
         command.arg("-debug");
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // SAFETY: the closure makes system calls only, no allocation and no locks, between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            nix::unistd::setsid()?;
-            sys::inherit_as([listener.as_raw_fd(), announce.as_raw_fd()], [LISTENER, READY])
-        });
-    }
+    sys::bequeath(&mut command, [listener, announce], [LISTENER, READY]);
     // The command, and with it our own copy of the descriptors, is dropped on return: only the server has them.
     command.spawn()
 }

@@ -6,10 +6,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use shmem::{Fault, Mapping, Memory, barrier};
 
+use super::super::ram::Ram;
 use super::super::{Affinity, MachineError};
 use super::doorbell::Doorbell;
 use super::mailbox as m;
-use super::ram::Ram;
 
 /// The agent's code, built by `build.rs`.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.bin"));
@@ -18,18 +18,21 @@ static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.bin"));
 /// the peer is lost silently.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// The mailbox page, and the number of the last command.
+/// The mailbox page, and what was written there last.
 #[derive(Debug)]
 pub(super) struct Agent {
     mailbox: Mapping,
+    /// Number of the last command.
     number: u32,
+    /// The last command was [`m::AFFINITY_INFO`].
+    asked: bool,
 }
 
 impl Agent {
     /// Puts the agent into guest RAM.
     pub(super) fn load(ram: &Ram) -> Result<Agent, MachineError> {
         ram.write(m::AGENT, IMAGE)?;
-        Ok(Agent { mailbox: ram.map(m::ADDR, m::LEN)?, number: 0 })
+        Ok(Agent { mailbox: ram.map(m::ADDR, m::LEN)?, number: 0, asked: false })
     }
 
     /// Waits until the agent serves. `ended` is asked now and then whether there is any point in waiting.
@@ -55,7 +58,14 @@ impl Agent {
     ) -> Result<(), MachineError> {
         self.command(doorbell, m::CPU_ON, cpu, entry)?;
         let number = self.number;
-        self.wait(m::REPLY, |reply| reply == number, "the agent, asked for CPU_ON", doorbell, deadline, ended)?;
+        self.wait(
+            m::REPLY,
+            |reply| reply == number,
+            "the agent, asked for CPU_ON",
+            doorbell,
+            deadline,
+            ended,
+        )?;
         match self.result()? {
             0 => Ok(()),
             code => Err(MachineError::Refused { cpu, code }),
@@ -70,7 +80,7 @@ impl Agent {
     /// The answer to the last question.
     pub(super) fn affinity(&self) -> Option<Affinity> {
         let reply = self.mailbox.window().load_u32(m::REPLY).ok()?;
-        if reply != self.number {
+        if !self.asked || reply != self.number {
             return None;
         }
         barrier::read();
@@ -81,10 +91,17 @@ impl Agent {
         }
     }
 
-    fn command(&mut self, doorbell: &Doorbell, operation: u32, cpu: u32, entry: u64) -> Result<(), MachineError> {
+    fn command(
+        &mut self,
+        doorbell: &Doorbell,
+        operation: u32,
+        cpu: u32,
+        entry: u64,
+    ) -> Result<(), MachineError> {
         let number = self.number.wrapping_add(1);
         self.write_command(number, operation, cpu, entry).map_err(outside)?;
         self.number = number;
+        self.asked = operation == m::AFFINITY_INFO;
         doorbell.command();
         Ok(())
     }

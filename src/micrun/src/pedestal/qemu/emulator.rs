@@ -2,16 +2,16 @@
 
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::nursery::Nursery;
+use super::super::ram::{Ram, SIZE};
 use super::super::{Death, MachineError, Process};
 use super::doorbell::{Doorbell, VECTORS};
 use super::mailbox;
-use super::ram::{Ram, SIZE};
 use crate::sys;
 
 /// Path of the emulator, instead of the one that `PATH` finds.
@@ -45,11 +45,11 @@ impl Emulator {
         let mut command = Command::new(&program);
         command.args(arguments(inherited, cpu));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // SAFETY: the closure makes system calls only, no allocation and no locks, between fork and exec.
-        unsafe { command.pre_exec(move || sys::prepare_child(&inherited)) };
+        sys::confine(&mut command, inherited);
         let spawned = nursery.spawn(command);
         let mut child = spawned.map_err(|source| MachineError::Spawn { program: program.clone(), source })?;
-        let identified = sys::open_pidfd(child.id()).and_then(|pidfd| Ok((pidfd, sys::identify(child.id())?)));
+        let identified =
+            sys::open_pidfd(child.id()).and_then(|pidfd| Ok((pidfd, sys::identify(child.id())?)));
         let (pidfd, process) = identified.map_err(|source| {
             // Not reachable by its pidfd, so end it by the handle.
             let _ = child.kill().and_then(|()| child.wait());
@@ -124,17 +124,38 @@ fn arguments([ram, bell]: [RawFd; 2], cpu: u32) -> Vec<String> {
     let machine = "virt,gic-version=3,highmem=off,acpi=off,usb=off,memory-backend=ram";
     let size = SIZE >> 20;
     [
-        "-machine", machine, "-cpu", "cortex-a53", "-smp", &(cpu + 1).to_string(), "-m", &format!("{size}M"),
+        "-machine",
+        machine,
+        "-cpu",
+        "cortex-a53",
+        "-smp",
+        &(cpu + 1).to_string(),
+        "-m",
+        &format!("{size}M"),
         // Multi-threaded translation, with a small cache: firmware is small.
-        "-accel", "tcg,thread=multi,tb-size=32",
-        "-object", &format!("memory-backend-file,id=ram,size={size}M,mem-path=/proc/self/fd/{ram},share=on"),
-        "-chardev", &format!("socket,id=bell,fd={bell}"),
-        "-device", &format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}"),
+        "-accel",
+        "tcg,thread=multi,tb-size=32",
+        "-object",
+        &format!("memory-backend-file,id=ram,size={size}M,mem-path=/proc/self/fd/{ram},share=on"),
+        "-chardev",
+        &format!("socket,id=bell,fd={bell}"),
+        "-device",
+        &format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}"),
         // The code is in RAM already; this only sets where core 0 begins.
-        "-device", &format!("loader,addr={:#x},cpu-num=0", mailbox::AGENT),
-        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "none", "-monitor", "none",
+        "-device",
+        &format!("loader,addr={:#x},cpu-num=0", mailbox::AGENT),
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-serial",
+        "none",
+        "-monitor",
+        "none",
         // The firmware is not trusted, so neither is the emulator that runs it.
-        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]
     .map(str::to_owned)
     .to_vec()

@@ -9,7 +9,6 @@ mod doorbell;
 mod emulator;
 #[path = "../../../agent/mailbox.rs"]
 mod mailbox;
-mod ram;
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -17,12 +16,12 @@ use std::time::Duration;
 use shmem::Mapping;
 
 use super::nursery::Nursery;
+use super::ram::Ram;
 use super::{Affinity, Death, Machine, MachineError, Process};
 use agent::Agent;
 use doorbell::Doorbell;
 use emulator::Emulator;
 use firmware::board::Board;
-use ram::Ram;
 
 /// From `exec` to an answering agent takes 40 to 560 ms on busy machines (measured); slower means broken.
 const BOOT_DEADLINE: Duration = Duration::from_secs(20);

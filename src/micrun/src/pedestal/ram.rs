@@ -1,4 +1,4 @@
-//! Guest RAM: a sparse memfd that QEMU and we map. It has no name and ends with its last user.
+//! RAM of an emulated board: a sparse memfd that the emulator and we map. It has no name and ends with its last user.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -6,7 +6,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use shmem::{Mapping, Memory};
 
-use super::super::MachineError;
+use super::MachineError;
 
 /// Where RAM begins on QEMU's `virt` board (`hw/arm/virt.c`).
 pub(super) const BASE: u64 = 0x4000_0000;

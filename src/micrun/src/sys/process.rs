@@ -1,53 +1,16 @@
-//! The few system calls that neither `std` nor `nix` wraps, and what a child process has to be told.
+//! Other processes, by more than their number: pids are used again.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{SysconfVar, sysconf};
 
+use super::check;
 use crate::pedestal::Process;
 
 /// A killed process is gone within milliseconds; one in a stuck system call never.
 const KILL_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Between fork and exec of a child that must not outlive us: it gets `inherited` and the standard streams, nothing
-/// else, and dies with the thread that forked it.
-pub(crate) fn prepare_child(inherited: &[RawFd]) -> io::Result<()> {
-    // SAFETY: a system call without pointers; SIGKILL is a valid signal.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }.into())?;
-    inherit_only(inherited)
-}
-
-/// Between fork and exec: the child gets each of `ours` under the number of the same place in `theirs`, and nothing
-/// else from 3 on.
-pub(crate) fn inherit_as<const N: usize>(ours: [RawFd; N], theirs: [RawFd; N]) -> io::Result<()> {
-    /// Copies are parked from here on, out of the way of all numbers in `theirs`.
-    const PARKED: RawFd = 64;
-    inherit_only(&[])?;
-    let mut parked = ours;
-    for descriptor in &mut parked {
-        // SAFETY: a system call without pointers; the copy is made in the child, which execs next.
-        *descriptor = check(unsafe { libc::fcntl(*descriptor, libc::F_DUPFD_CLOEXEC, PARKED) }.into())? as RawFd;
-    }
-    for (descriptor, number) in parked.into_iter().zip(theirs) {
-        // SAFETY: as above. `dup2` leaves the copy open across exec.
-        check(unsafe { libc::dup2(descriptor, number) }.into())?;
-    }
-    Ok(())
-}
-
-/// Marks every descriptor from 3 on as closed by exec, except `inherited`.
-fn inherit_only(inherited: &[RawFd]) -> io::Result<()> {
-    // SAFETY: a system call without pointers; the flag only marks descriptors, so nothing in use is closed.
-    check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
-    for descriptor in inherited {
-        // SAFETY: a system call without pointers, on a descriptor that the caller owns.
-        check(unsafe { libc::fcntl(*descriptor, libc::F_SETFD, 0) }.into())?;
-    }
-    Ok(())
-}
 
 /// A descriptor that becomes readable when the process ends.
 pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
@@ -117,16 +80,6 @@ fn wait_end(pidfd: &OwnedFd, deadline: Duration) -> io::Result<()> {
         0 => Err(io::Error::from(io::ErrorKind::TimedOut)),
         _ => Ok(()),
     }
-}
-
-/// Bytes of a page.
-pub(crate) fn page_size() -> u64 {
-    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
-}
-
-/// The result of a system call, or `errno`.
-fn check(result: i64) -> io::Result<i64> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,22 @@
+//! The few system calls that neither `std` nor `nix` wraps safely: the only unsafe code of this crate.
+#![allow(unsafe_code, reason = "this is its place")]
+
+mod inherit;
+mod process;
+
+use std::io;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
+pub(crate) use process::{identify, kill_process, open_pidfd, process_stat};
+
+/// Bytes of a page.
+pub(crate) fn page_size() -> u64 {
+    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
+}
+
+/// The result of a system call, or `errno`.
+fn check(result: i64) -> io::Result<i64> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -9,6 +9,7 @@ pub mod annotation;
 pub mod board;
 pub mod checksum;
 pub mod client_conf;
+pub mod date;
 pub mod elf;
 pub mod file;
 pub mod label;

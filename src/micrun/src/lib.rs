@@ -12,6 +12,7 @@ pub mod channel;
 pub mod console;
 pub mod container;
 pub mod error;
+pub mod events;
 pub mod pedestal;
 pub mod reactor;
 pub mod rootfs;

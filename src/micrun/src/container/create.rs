@@ -7,10 +7,10 @@ use super::{Container, Inner, Prepared, State, Surroundings};
 use crate::bundle::Bundle;
 use crate::console::{Console, Streams};
 use crate::error::Error;
+use crate::events::Event;
 use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
-use crate::service::publish::Event;
 use crate::store::Record;
 use firmware::board::QEMU_ARM64;
 use firmware::client_conf::{self, ClientConf, Pedestal};
@@ -46,9 +46,7 @@ impl Container {
         Record::created().write(&bundle)?;
         let prepared = Some(Prepared { loaded, console });
         let (session, process, rootfs) = (None, None, Some(rootfs));
-        surroundings
-            .publisher
-            .publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
+        surroundings.events.publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
         let inner = Mutex::new(Inner { state: State::Created, prepared, session, process, rootfs });
         Ok(Container { id, bundle, streams, surroundings, inner, stopped: Condvar::new() })
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Container, State};
 use crate::error::Error;
+use crate::events::Event;
 use crate::reactor::Ended;
-use crate::service::publish::Event;
 use crate::store::{self, Record};
 
 /// A little more than the session's own deadline for its last output.
@@ -43,6 +43,6 @@ impl Container {
         }
         drop(rootfs);
         Record::remove(&self.bundle);
-        self.surroundings.publisher.publish(&self.id, Event::Delete(ended));
+        self.surroundings.events.publish(&self.id, Event::Delete(ended));
     }
 }

@@ -19,19 +19,19 @@ pub use state::State;
 pub use stats::Usage;
 
 use crate::console::{Console, Streams};
+use crate::events::Events;
 use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
-use crate::service::publish::Publisher;
 
 /// What a container needs of the shim around it.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Owns running cores.
     pub reactor: Reactor,
-    /// Takes events.
-    pub publisher: Publisher,
+    /// Takes what happens.
+    pub events: Events,
     /// Starts processes.
     pub nursery: crate::pedestal::nursery::Nursery,
 }

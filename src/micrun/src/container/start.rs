@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Container, Inner, Prepared, State};
 use crate::error::Error;
+use crate::events::Event;
 use crate::pedestal::Process;
 use crate::reactor::{Ended, OnEnd, Session};
-use crate::service::publish::Event;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -45,7 +45,7 @@ impl Container {
         let mut inner = self.lock();
         inner.state = State::Running;
         inner.process = process;
-        self.surroundings.publisher.publish(&self.id, Event::Start);
+        self.surroundings.events.publish(&self.id, Event::Start);
         // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
         let container = self.clone();
         let on_end = Box::new(move |ended| container.end(ended));
@@ -62,7 +62,7 @@ impl Container {
     fn end(&self, ended: Ended) {
         let mut inner = self.lock();
         self.stop(&mut inner, ended);
-        self.surroundings.publisher.publish(&self.id, Event::Exit(ended));
+        self.surroundings.events.publish(&self.id, Event::Exit(ended));
         if let Err(error) = Record::ended(ended).write(&self.bundle) {
             log::warn!("{error}");
         }

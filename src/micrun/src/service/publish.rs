@@ -4,8 +4,7 @@
 //! after some tries; here the head of the queue stays the head. A connection is opened when there is something to send
 //! and closed when there is not, so an idle shim holds none.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +17,8 @@ use containerd_shim_protos::{Client, EventsClient};
 use ttrpc::{self, context};
 
 use super::convert::{any, timestamp};
-use crate::console::Streams;
 use crate::container::pid;
+use crate::events::{Event, Item};
 use crate::reactor::Ended;
 
 /// Deadline of one try, as in containerd's own library.
@@ -28,71 +27,26 @@ const TRY: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What happens to a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// It was created.
-    Create {
-        /// Its bundle.
-        bundle: PathBuf,
-        /// Its streams.
-        streams: Streams,
-    },
-    /// It was started.
-    Start,
-    /// It has ended.
-    Exit(Ended),
-    /// It was deleted.
-    Delete(Ended),
-}
-
-enum Item {
-    Event(Box<Envelope>),
-    /// Answered by dropping the sender when everything before has been sent.
-    Flush(Sender<()>),
-}
-
-/// Puts events into the queue.
-#[derive(Clone, Debug)]
-pub struct Publisher {
-    namespace: String,
-    queue: Sender<Item>,
-}
-
-impl Publisher {
-    /// Starts the thread that sends to containerd's ttrpc socket at `address`; empty: events go nowhere.
-    pub fn start(address: &str, namespace: &str) -> std::io::Result<Publisher> {
-        let (queue, items) = channel();
-        let address = format!("unix://{address}");
-        let send = move || {
-            if address != "unix://" {
-                forward(&items, &address);
-            }
-        };
-        thread::Builder::new().name("publisher".into()).spawn(send)?;
-        Ok(Publisher { namespace: namespace.to_owned(), queue })
+/// Starts the thread that sends what is in the queue to containerd's ttrpc socket at `address`. Without an address
+/// events go nowhere.
+pub fn start(address: &str, namespace: &str, items: Receiver<Item>) -> std::io::Result<()> {
+    if address.is_empty() {
+        return Ok(());
     }
+    let (address, namespace) = (format!("unix://{address}"), namespace.to_owned());
+    let send = move || forward(&items, &address, &namespace);
+    thread::Builder::new().name("publisher".into()).spawn(send)?;
+    Ok(())
+}
 
-    /// Queues an event. Never blocks.
-    pub fn publish(&self, id: &str, event: Event) {
-        let (topic, event) = message(id, event);
-        let envelope = Envelope {
-            timestamp: timestamp(SystemTime::now()),
-            namespace: self.namespace.clone(),
-            topic: topic.to_owned(),
-            event: MessageField::some(event),
-            ..Envelope::default()
-        };
-        // Without an address nobody takes items, and nobody misses them.
-        let _ = self.queue.send(Item::Event(Box::new(envelope)));
-    }
-
-    /// Waits until everything queued so far has been sent, at most `deadline`.
-    pub fn flush(&self, deadline: Duration) {
-        let (done, flushed) = channel();
-        let _ = self.queue.send(Item::Flush(done));
-        // Nothing is ever sent: the answer is that the sender is dropped.
-        let _ = flushed.recv_timeout(deadline);
+fn envelope(namespace: &str, id: &str, at: SystemTime, event: Event) -> Envelope {
+    let (topic, event) = message(id, event);
+    Envelope {
+        timestamp: timestamp(at),
+        namespace: namespace.to_owned(),
+        topic: topic.to_owned(),
+        event: MessageField::some(event),
+        ..Envelope::default()
     }
 }
 
@@ -145,13 +99,15 @@ fn message(id: &str, event: Event) -> (&'static str, Any) {
     }
 }
 
-fn forward(items: &Receiver<Item>, address: &str) {
+fn forward(items: &Receiver<Item>, address: &str, namespace: &str) {
     while let Ok(first) = items.recv() {
         let mut client = None;
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
-                Item::Event(envelope) => insist(&mut client, address, &envelope),
+                Item::Event(id, at, event) => {
+                    insist(&mut client, address, &envelope(namespace, &id, at, event));
+                }
                 Item::Flush(done) => drop(done),
             }
             next = items.try_recv().ok();

@@ -15,11 +15,11 @@ use super::Failure;
 use super::args::Args;
 use super::logger;
 use crate::container::Surroundings;
+use crate::events::Events;
 use crate::pedestal::nursery::{self, Nursery};
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
-use crate::service::publish::Publisher;
-use crate::service::{OnShutdown, TaskService, task_methods};
+use crate::service::{OnShutdown, TaskService, publish, task_methods};
 use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
@@ -54,17 +54,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failure> {
     let (nursery, chores) = Nursery::new();
     let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
-    let events = std::env::var(EVENTS).unwrap_or_default();
-    let publisher =
-        Publisher::start(&events, &args.namespace).map_err(|error| format!("publisher: {error}"))?;
-    let surroundings = Surroundings { reactor, publisher: publisher.clone(), nursery: nursery.clone() };
+    let (events, queue) = Events::new();
+    let address = std::env::var(EVENTS).unwrap_or_default();
+    publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
+    let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
     let sandbox = Arc::new(Sandbox::new(surroundings));
     let service = Arc::new(TaskService::new(sandbox, on_shutdown(nursery, socket_path(listener))));
     let mut server = new_server(listener.as_fd(), &service).map_err(|error| format!("ttrpc: {error}"))?;
     server.start().map_err(|error| format!("ttrpc: {error}"))?;
     ready.write_all(&[SERVING]).map_err(|error| format!("the pipe to start: {error}"))?;
     nursery::work(&chores);
-    publisher.flush(FAREWELL);
+    events.flush(FAREWELL);
     Ok(())
 }
 

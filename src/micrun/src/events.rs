@@ -1,0 +1,66 @@
+//! What happens to containers, in the order in which it happens.
+//!
+//! Whoever changes a container's state puts the event into the queue while holding the container's lock, so the queue
+//! has create, start, exit and delete in that order whatever the threads do. `service::publish` empties it.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, SystemTime};
+
+use crate::console::Streams;
+use crate::reactor::Ended;
+
+/// What happens to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was created.
+    Create {
+        /// Its bundle.
+        bundle: PathBuf,
+        /// Its streams.
+        streams: Streams,
+    },
+    /// It was started.
+    Start,
+    /// It has ended.
+    Exit(Ended),
+    /// It was deleted.
+    Delete(Ended),
+}
+
+/// What is in the queue.
+#[derive(Debug)]
+pub enum Item {
+    /// An event of the container with that id, and when it happened.
+    Event(String, SystemTime, Event),
+    /// Answered by dropping the sender when everything before it is dealt with.
+    Flush(Sender<()>),
+}
+
+/// Puts events into the queue.
+#[derive(Clone, Debug)]
+pub struct Events {
+    queue: Sender<Item>,
+}
+
+impl Events {
+    /// A queue and its other end.
+    pub fn new() -> (Events, Receiver<Item>) {
+        let (queue, items) = channel();
+        (Events { queue }, items)
+    }
+
+    /// Queues an event. Never blocks. There are four per container, so the queue is bounded by what was created.
+    pub fn publish(&self, id: &str, event: Event) {
+        // A shim without an event endpoint has nobody at the other end, and nobody misses the event.
+        let _ = self.queue.send(Item::Event(id.to_owned(), SystemTime::now(), event));
+    }
+
+    /// Waits until everything queued so far is dealt with, at most `deadline`.
+    pub fn flush(&self, deadline: Duration) {
+        let (done, flushed) = channel();
+        let _ = self.queue.send(Item::Flush(done));
+        // Nothing is ever sent: the answer is that the sender is dropped.
+        let _ = flushed.recv_timeout(deadline);
+    }
+}

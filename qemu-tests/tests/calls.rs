@@ -1,0 +1,249 @@
+//! The binary's calls as containerd makes them, without containerd: what it prints, inherits and leaves.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use containerd_shim_protos::api::{ConnectRequest, DeleteResponse, ShutdownRequest};
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::ttrpc::{Code, Error, context};
+use containerd_shim_protos::{Client, TaskClient};
+use qemu_tests::{Artifacts, kill_9, lives, wait_for};
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const UNIMPORTANT: Duration = Duration::from_secs(5);
+
+/// A bundle with the smallest `config.json`. Its path is part of the group's address, so tests do not meet.
+fn bundle() -> TempDir {
+    let bundle = TempDir::new().expect("a directory");
+    fs::write(bundle.path().join("config.json"), r#"{"root":{"path":"rootfs"}}"#).expect("written");
+    bundle
+}
+
+/// A call of the binary in `bundle`; the "containerd" of that address is the bundle's own.
+fn call(bundle: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(Artifacts::from_env().shim());
+    command.current_dir(bundle).args(["-namespace", "calls", "-id", "c1"]);
+    command.arg("-address").arg(bundle.join("containerd.sock")).args(words);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    finish(command.spawn().expect("the shim runs"))
+}
+
+/// Waits for a call to end. Its pipes reach their end only if the server did not inherit them.
+fn finish(child: Child) -> Output {
+    let waiting = thread::spawn(move || child.wait_with_output().expect("its output"));
+    wait_for("the call's end", DEADLINE, || waiting.is_finished().then_some(())).expect("it ends");
+    waiting.join().expect("no panic")
+}
+
+/// The address that `start` printed.
+fn address(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// A running server, ended at the end of the test.
+struct Server {
+    address: String,
+}
+
+impl Server {
+    fn client(&self) -> TaskClient {
+        TaskClient::new(Client::connect(&self.address).expect("the server answers"))
+    }
+
+    /// The server's process: the one whose command line names the bundle.
+    fn pid(bundle: &Path) -> u32 {
+        let named = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&*bundle.to_string_lossy())
+        };
+        let pids: Vec<u32> = fs::read_dir("/proc")
+            .expect("proc")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(named)
+            .collect();
+        assert_eq!(pids.len(), 1, "one server of {}: {pids:?}", bundle.display());
+        pids[0]
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The server may be gone already; what is left is for the tests that look.
+        let request = ShutdownRequest::default();
+        let _ = self.client().shutdown(context::with_duration(UNIMPORTANT), &request);
+    }
+}
+
+#[test]
+fn start_prints_the_address_and_nothing_else() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let name = server.address.strip_prefix("unix:///run/containerd/s/").expect("containerd's directory");
+    assert_eq!(name.len(), 64);
+    assert!(name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let file = fs::read_to_string(bundle.path().join("address")).expect("for containerd 1.x");
+    assert_eq!(file, server.address);
+}
+
+#[test]
+fn standard_input_is_no_reason_to_fail() {
+    // Options, bootstrap parameters of containerd 2.3, garbage: none of it is needed.
+    for bytes in [&b"\x0a\x02c1\x12\x05calls"[..], &[0xff; 4096], &vec![7; 1 << 20]] {
+        let bundle = bundle();
+        let mut child = call(bundle.path(), &["start"]).stdin(Stdio::piped()).spawn().expect("the shim runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let bytes = bytes.to_vec();
+        // Never closed before the answer, and not read either: a broken pipe is as good.
+        let writer = thread::spawn(move || drop(stdin.write_all(&bytes)));
+        let server = Server { address: address(&finish(child)) };
+        writer.join().expect("no panic");
+        drop(server);
+    }
+}
+
+#[test]
+fn of_many_starts_at_once_one_makes_the_server() {
+    let bundle = bundle();
+    let children: Vec<Child> =
+        (0..8).map(|_| call(bundle.path(), &["start"]).spawn().expect("the shim runs")).collect();
+    let addresses: Vec<String> = children.into_iter().map(|child| address(&finish(child))).collect();
+    let server = Server { address: addresses[0].clone() };
+    assert!(addresses.iter().all(|address| *address == server.address), "{addresses:?}");
+    Server::pid(bundle.path());
+}
+
+#[test]
+fn the_socket_of_a_killed_server_is_replaced() {
+    let bundle = bundle();
+    let first = address(&output(&mut call(bundle.path(), &["start"])));
+    let pid = Server::pid(bundle.path());
+    kill_9(pid).expect("killed");
+    let gone = || (!lives(pid)).then_some(());
+    wait_for("the server's end", DEADLINE, gone).expect("killed");
+    let second = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    assert_eq!(second.address, first);
+    assert_ne!(Server::pid(bundle.path()), pid);
+}
+
+#[test]
+fn the_server_inherits_its_socket_and_nothing_of_ours() {
+    let bundle = bundle();
+    let secret = tempfile::tempfile().expect("a file");
+    // Open across exec in every child from now on, as a careless containerd would have it.
+    rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).expect("a flag");
+    let _server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let pid = Server::pid(bundle.path());
+    let targets: Vec<(u32, String)> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("its descriptors")
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    for (number, target) in &targets {
+        let ours =
+            target.starts_with("anon_inode:") || target.starts_with("socket:") || target.starts_with("pipe:");
+        assert!(ours || target == "/dev/null", "descriptor {number} is {target}");
+        assert!(*number > 2 || target == "/dev/null", "descriptor {number} is {target}");
+    }
+    let session = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+    let session =
+        session.rsplit_once(')').expect("a name").1.split_ascii_whitespace().nth(3).map(str::to_owned);
+    assert_eq!(session, Some(pid.to_string()), "it leads a session of its own");
+}
+
+#[test]
+fn both_versions_of_the_service_answer_and_errors_have_codes() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let client = Client::connect(&server.address).expect("the server answers");
+    for version in ["v2", "v3"] {
+        let request = containerd_shim_protos::ttrpc::proto::Request {
+            service: format!("containerd.task.{version}.Task"),
+            method: "Connect".to_owned(),
+            timeout_nano: DEADLINE.as_nanos() as i64,
+            payload: ConnectRequest { id: "nobody".to_owned(), ..Default::default() }
+                .write_to_bytes()
+                .expect("encodable"),
+            ..Default::default()
+        };
+        let Err(Error::RpcStatus(status)) = client.request(request) else { panic!("{version}: no status") };
+        assert_eq!(status.code(), Code::NOT_FOUND, "{version}");
+        assert_eq!(status.message(), "container \"nobody\" does not exist", "{version}");
+    }
+}
+
+#[test]
+fn shutdown_without_tasks_ends_the_server_and_leaves_no_socket() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let pid = Server::pid(bundle.path());
+    let answer = server.client().shutdown(context::with_duration(DEADLINE), &ShutdownRequest::default());
+    answer.expect("the answer arrives before the end");
+    let gone = || (!lives(pid)).then_some(());
+    wait_for("the server's end", DEADLINE, gone).expect("it ends by itself");
+    let socket = server.address.strip_prefix("unix://").expect("a unix address");
+    assert!(!Path::new(socket).exists());
+    std::mem::forget(server);
+}
+
+#[test]
+fn delete_with_nothing_left_answers_and_succeeds() {
+    let bundle = bundle();
+    for _ in 0..2 {
+        let output = output(&mut call(bundle.path(), &["delete"]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let response =
+            DeleteResponse::parse_from_bytes(&output.stdout).expect("a DeleteResponse and nothing else");
+        assert_eq!(response.exit_status, 137);
+    }
+}
+
+#[test]
+fn delete_tells_how_a_recorded_container_ended() {
+    let bundle = bundle();
+    let record = r#"{"version":1,"process":null,"exit":{"status":3,"at":1700000000000000000}}"#;
+    fs::write(bundle.path().join("micrun.json"), record).expect("written");
+    let output = output(&mut call(bundle.path(), &["delete"]));
+    let response = DeleteResponse::parse_from_bytes(&output.stdout).expect("a DeleteResponse");
+    assert_eq!((response.exit_status, response.exited_at.seconds), (3, 1_700_000_000));
+    assert!(!bundle.path().join("micrun.json").exists());
+}
+
+#[test]
+fn mistakes_are_one_line() {
+    let bundle = bundle();
+    let complaint = |words: &[&str]| {
+        let output = output(&mut call(bundle.path(), words));
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert_eq!(
+        complaint(&["stop"]),
+        "containerd-shim-mica-v2: action \"stop\" is not known, there are: start, delete\n"
+    );
+    assert_eq!(
+        complaint(&["-colour", "red", "start"]),
+        "containerd-shim-mica-v2: flag -colour is not known\n"
+    );
+    let by_hand = complaint(&[]);
+    assert!(by_hand.contains("containerd calls this binary with `start`"), "{by_hand}");
+    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    assert_eq!(
+        complaint(&["start"]),
+        "containerd-shim-mica-v2: ./config.json: No such file or directory (os error 2)\n"
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::kill::STATUS_NEVER_RAN;
 use super::{Container, State};
 use crate::error::Error;
 use crate::events::Event;
@@ -10,8 +11,6 @@ use crate::store::{self, Record};
 
 /// A little more than the session's own deadline for its last output.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(1500);
-/// Exit status of a container that was deleted before it ran, as runc's shim has it.
-const STATUS_NEVER_RAN: u32 = 128 + libc::SIGKILL as u32;
 
 impl Container {
     /// Checks that the container can be deleted, and makes sure that it can do nothing else any more.

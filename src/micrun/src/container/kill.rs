@@ -2,20 +2,29 @@
 //!
 //! | signal | meaning |
 //! |---|---|
-//! | SIGKILL | power is cut at once |
+//! | SIGKILL | power is cut at once; a container that was never started ends, or clients could not delete it |
 //! | SIGTERM, SIGINT, SIGQUIT, SIGHUP | the firmware is asked to power itself off |
 //! | others | refused: an RTOS has no signals |
 
 use super::{Container, State};
 use crate::error::Error;
+use crate::store;
+
+/// Exit status of a container that SIGKILL ended, or that was deleted, before it ran, as runc's shim has it.
+pub(super) const STATUS_NEVER_RAN: u32 = 128 + libc::SIGKILL as u32;
 
 impl Container {
     /// Translates a signal. Returns at once; the end is told by TaskExit.
     pub fn kill(&self, signal: u32) -> Result<(), Error> {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let session = match (inner.state, inner.session) {
             (State::Running, Some(session)) => session,
             (State::Stopped(_), _) => return Err(Error::Ended(self.id.clone())),
+            (State::Created, _) if signal == libc::SIGKILL as u32 => {
+                inner.prepared = None;
+                self.end(&mut inner, store::unknown_end(STATUS_NEVER_RAN));
+                return Ok(());
+            }
             (state, _) => {
                 let (action, needed) = ("kill", "running");
                 return Err(Error::State { id: self.id.clone(), action, state, needed });

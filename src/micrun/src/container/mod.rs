@@ -9,6 +9,8 @@ mod kill;
 mod start;
 mod state;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::path::PathBuf;

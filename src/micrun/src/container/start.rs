@@ -48,7 +48,7 @@ impl Container {
         self.surroundings.events.publish(&self.id, Event::Start);
         // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
         let container = self.clone();
-        let on_end = Box::new(move |ended| container.end(ended));
+        let on_end = Box::new(move |ended| container.end(&mut container.lock(), ended));
         inner.session = Some(self.surroundings.reactor.attach(session(on_end)));
     }
 
@@ -58,10 +58,9 @@ impl Container {
         error
     }
 
-    /// The core has ended. Called by the reactor, once.
-    fn end(&self, ended: Ended) {
-        let mut inner = self.lock();
-        self.stop(&mut inner, ended);
+    /// The container has ended: by its core's end, which the reactor tells once, or by a signal before it ever ran.
+    pub(super) fn end(&self, inner: &mut Inner, ended: Ended) {
+        self.stop(inner, ended);
         self.surroundings.events.publish(&self.id, Event::Exit(ended));
         if let Err(error) = Record::ended(ended).write(&self.bundle) {
             log::warn!("{error}");

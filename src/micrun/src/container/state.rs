@@ -3,7 +3,7 @@
 //! | from | to | by |
 //! |---|---|---|
 //! | Created | Starting | Start |
-//! | Created | Stopped | Delete: it never ran |
+//! | Created | Stopped | SIGKILL or Delete: it never ran |
 //! | Starting | Running | the core runs |
 //! | Starting | Stopped | the core does not start |
 //! | Running | Stopped | the core's end, whatever its reason |

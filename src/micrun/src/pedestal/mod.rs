@@ -5,7 +5,7 @@
 //! on a board.
 
 pub mod baremetal;
-#[cfg(feature = "fake-core")]
+#[cfg(any(test, feature = "fake-core"))]
 mod fake;
 pub mod nursery;
 pub mod qemu;
@@ -146,7 +146,7 @@ pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, Lo
     let board: &Board = &board::QEMU_ARM64;
     let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
         "qemu" => Box::new(qemu::Qemu::new(board, wanted.cpu, nursery.clone())?),
-        #[cfg(feature = "fake-core")]
+        #[cfg(any(test, feature = "fake-core"))]
         "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu, elf)?),
         other => return Err(LoadError::Pedestal(other.to_owned())),
     };

@@ -1,0 +1,276 @@
+//! The life of a container on a fake core: states, events, streams, ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::Mode;
+use tempfile::TempDir;
+
+use super::{Container, Request, State, Surroundings};
+use crate::console::Streams;
+use crate::error::{Error, Kind};
+use crate::events::{Event, Events, Item};
+use crate::pedestal::nursery::Nursery;
+use crate::reactor::Reactor;
+use crate::sandbox::Sandbox;
+use crate::store::Record;
+use firmware::test_elf::TestElf;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const CONFIG: &str =
+    r#"{"root":{"path":"rootfs"},"annotations":{"org.openeuler.micrun.ped.pedestal":"fake"}}"#;
+
+/// One reactor serves all tests, as it serves all containers of a pod.
+static REACTOR: LazyLock<Reactor> = LazyLock::new(|| Reactor::start().expect("a thread"));
+
+/// A sandbox, the queue of its events, and a bundle with firmware and FIFOs.
+struct Setting {
+    sandbox: Sandbox,
+    events: Receiver<Item>,
+    bundle: TempDir,
+}
+
+impl Setting {
+    fn new() -> Setting {
+        let (events, queue) = Events::new();
+        let surroundings = Surroundings { reactor: REACTOR.clone(), events, nursery: Nursery::new().0 };
+        let bundle = TempDir::new().expect("a directory");
+        std::fs::create_dir(bundle.path().join("rootfs")).expect("made");
+        std::fs::write(bundle.path().join("rootfs/firmware.elf"), TestElf::new().build()).expect("written");
+        std::fs::write(bundle.path().join("config.json"), CONFIG).expect("written");
+        for stream in ["stdin", "stdout"] {
+            nix::unistd::mkfifo(&bundle.path().join(stream), Mode::S_IRWXU).expect("a fifo");
+        }
+        Setting { sandbox: Sandbox::new(surroundings), events: queue, bundle }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.bundle.path().join(name)
+    }
+
+    fn create(&self, id: &str) -> Result<(), Error> {
+        let stream = |name| self.path(name).display().to_string();
+        let streams = Streams { stdin: stream("stdin"), stdout: stream("stdout"), ..Streams::default() };
+        let bundle = self.bundle.path().to_owned();
+        self.sandbox.create(Request { id: id.to_owned(), bundle, mounts: Vec::new(), streams })
+    }
+
+    /// A running container.
+    fn running(&self) -> Arc<Container> {
+        self.create("c").expect("created");
+        let container = self.sandbox.get("c").expect("there");
+        container.start().expect("started");
+        container
+    }
+
+    /// The client's end of standard output.
+    fn reader(&self) -> File {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(self.path("stdout"))
+            .expect("a reader")
+    }
+
+    fn type_in(&self, bytes: &[u8]) {
+        let mut writer = OpenOptions::new().write(true).open(self.path("stdin")).expect("a writer");
+        writer.write_all(bytes).expect("room");
+    }
+
+    /// The next event.
+    fn event(&self) -> Event {
+        match self.events.recv_timeout(DEADLINE).expect("an event in time") {
+            Item::Event(id, _, event) => {
+                assert_eq!(id, "c");
+                event
+            }
+            Item::Flush(_) => panic!("nobody flushes"),
+        }
+    }
+
+    fn no_more_events(&self) {
+        assert!(self.events.try_recv().is_err());
+    }
+}
+
+/// Reads until `wanted` has come; gives all that came.
+fn read_until(reader: &mut File, wanted: &[u8]) -> Vec<u8> {
+    let begun = Instant::now();
+    let mut read = Vec::new();
+    while !read.windows(wanted.len()).any(|window| window == wanted) {
+        assert!(begun.elapsed() < DEADLINE, "no {wanted:?} in {read:?}");
+        let mut chunk = [0; 4096];
+        match reader.read(&mut chunk) {
+            Ok(len) => read.extend_from_slice(&chunk[..len]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    read
+}
+
+fn kind<T>(result: Result<T, Error>) -> Kind {
+    result.err().expect("an error").kind()
+}
+
+#[test]
+fn a_life_from_create_to_delete() {
+    let setting = Setting::new();
+    let container = setting.running();
+    assert_eq!(container.state(), State::Running);
+    let mut reader = setting.reader();
+    read_until(&mut reader, b"fake core\r\n# ");
+    let all: Vec<u8> = (0..=255).collect();
+    setting.type_in(&all);
+    assert_eq!(read_until(&mut reader, &[254, 255]), all);
+    container.kill(15).expect("asked");
+    assert_eq!(container.wait().status, 143);
+    let ended = setting.sandbox.delete("c").expect("deleted");
+    assert_eq!(ended.status, 143);
+    assert!(matches!(setting.event(), Event::Create { .. }));
+    assert_eq!(setting.event(), Event::Start);
+    assert_eq!(setting.event(), Event::Exit(ended));
+    assert_eq!(setting.event(), Event::Delete(ended));
+    setting.no_more_events();
+    assert_eq!(kind(setting.sandbox.get("c").map(drop)), Kind::NotFound);
+    assert_eq!(Record::read(setting.bundle.path()), None);
+}
+
+#[test]
+fn power_is_cut_by_sigkill() {
+    let setting = Setting::new();
+    let container = setting.running();
+    container.kill(9).expect("done");
+    assert_eq!(container.wait().status, 137);
+    assert_eq!(kind(container.kill(9)), Kind::NotFound);
+}
+
+#[test]
+fn each_request_needs_its_state() {
+    let setting = Setting::new();
+    setting.create("c").expect("created");
+    assert_eq!(kind(setting.create("c")), Kind::AlreadyExists);
+    let container = setting.sandbox.get("c").expect("there");
+    assert_eq!(kind(container.kill(15)), Kind::FailedPrecondition);
+    container.start().expect("started");
+    let again = container.start().expect_err("twice");
+    assert_eq!(again.to_string(), "container \"c\" is running, start needs it to be created");
+    assert_eq!(kind(setting.sandbox.delete("c")), Kind::FailedPrecondition);
+    assert_eq!(kind(container.kill(28)), Kind::InvalidArgument);
+    container.kill(9).expect("done");
+    container.wait();
+    assert_eq!(kind(container.start()), Kind::FailedPrecondition);
+    setting.sandbox.delete("c").expect("deleted");
+    assert_eq!(kind(setting.sandbox.delete("c")), Kind::NotFound);
+}
+
+#[test]
+fn a_container_that_never_ran_is_deleted_without_an_exit() {
+    let setting = Setting::new();
+    setting.create("c").expect("created");
+    let container = setting.sandbox.get("c").expect("there");
+    let waiters: Vec<_> =
+        (0..3).map(|_| container.clone()).map(|c| thread::spawn(move || c.wait())).collect();
+    let ended = setting.sandbox.delete("c").expect("deleted");
+    assert_eq!(ended.status, 137);
+    for waiter in waiters {
+        assert_eq!(waiter.join().expect("no panic"), ended);
+    }
+    assert!(matches!(setting.event(), Event::Create { .. }));
+    assert_eq!(setting.event(), Event::Delete(ended));
+    setting.no_more_events();
+}
+
+#[test]
+fn sigkill_ends_a_container_that_never_ran() {
+    let setting = Setting::new();
+    setting.create("c").expect("created");
+    let container = setting.sandbox.get("c").expect("there");
+    container.kill(9).expect("done");
+    let ended = container.wait();
+    assert_eq!(ended.status, 137);
+    assert_eq!(kind(container.start()), Kind::FailedPrecondition);
+    assert_eq!(setting.sandbox.delete("c").expect("deleted"), ended);
+    assert!(matches!(setting.event(), Event::Create { .. }));
+    assert_eq!(setting.event(), Event::Exit(ended));
+    assert_eq!(setting.event(), Event::Delete(ended));
+}
+
+#[test]
+fn a_reader_that_does_not_read_delays_neither_kill_nor_delete_for_long() {
+    let setting = Setting::new();
+    let container = setting.running();
+    // Nobody reads: the echo fills the FIFO, then the ring, then the input is not taken any more.
+    let fill = setting.path("stdin");
+    let mut writer =
+        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fill).expect("a writer");
+    let begun = Instant::now();
+    let mut refused = 0;
+    while refused < 1000 {
+        assert!(begun.elapsed() < DEADLINE, "the input is taken for ever");
+        match writer.write(&[b'x'; 4096]) {
+            Ok(_) => refused = 0,
+            Err(_) => refused += 1,
+        }
+        thread::yield_now();
+    }
+    container.kill(9).expect("done");
+    assert_eq!(container.wait().status, 137);
+    let begun = Instant::now();
+    setting.sandbox.delete("c").expect("deleted");
+    assert!(begun.elapsed() < DEADLINE);
+}
+
+#[test]
+fn the_record_tells_the_end() {
+    let setting = Setting::new();
+    let container = setting.running();
+    assert_eq!(Record::read(setting.bundle.path()).expect("a record").exit(), None);
+    container.kill(15).expect("asked");
+    container.wait();
+    // The record is written after the waiters were woken, and before TaskExit is the last event.
+    while setting.event() != Event::Exit(container.wait()) {}
+    let begun = Instant::now();
+    let recorded = loop {
+        match Record::read(setting.bundle.path()).and_then(|record| record.exit()) {
+            Some(ended) => break ended,
+            None => assert!(begun.elapsed() < DEADLINE, "no end recorded"),
+        }
+        thread::yield_now();
+    };
+    assert_eq!(recorded.status, 143);
+}
+
+#[test]
+fn a_failed_create_leaves_no_container_and_no_record() {
+    let setting = Setting::new();
+    std::fs::write(setting.path("rootfs/firmware.elf"), b"not firmware").expect("written");
+    let error = setting.create("c").expect_err("refused");
+    assert_eq!(error.kind(), Kind::InvalidArgument);
+    assert!(error.to_string().starts_with("firmware \"/firmware.elf\": "), "{error}");
+    assert!(setting.sandbox.is_empty());
+    assert_eq!(Record::read(setting.bundle.path()), None);
+    setting.no_more_events();
+}
+
+#[test]
+fn client_conf_decides_unless_an_annotation_does() {
+    let setting = Setting::new();
+    std::fs::create_dir_all(setting.path("rootfs/etc/mica")).expect("made");
+    let conf =
+        |text: &str| std::fs::write(setting.path("rootfs/etc/mica/client.conf"), text).expect("written");
+    let refused = || setting.create("c").expect_err("refused").to_string();
+    conf("[Mica]\nName=a\nClientPath=/elsewhere.elf\nCPU=2\n");
+    assert_eq!(refused(), "the image's \"/elsewhere.elf\": No such file or directory (os error 2)");
+    conf("[Mica]\nName=a\nClientPath=/firmware.elf\nCPU=4\n");
+    assert!(refused().contains("cpu 4 is not for firmware on board qemu-arm64"), "{}", refused());
+    conf("[Mica]\nName=a\nClientPath=/firmware.elf\nCPU=1\nPedestal=jailhouse\nPedestalConf=/x\n");
+    // The annotation of the setting says "fake", so jailhouse is not asked for.
+    setting.create("c").expect("created");
+}

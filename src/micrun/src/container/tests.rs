@@ -152,6 +152,21 @@ fn power_is_cut_by_sigkill() {
 }
 
 #[test]
+fn a_remote_that_lies_ends_its_own_container_only() {
+    let (liar, other) = (Setting::new(), Setting::new());
+    let (lying, honest) = (liar.running(), other.running());
+    read_until(&mut liar.reader(), b"# ");
+    liar.type_in(b"lie");
+    assert_eq!(lying.wait().status, 139);
+    let mut reader = other.reader();
+    read_until(&mut reader, b"# ");
+    other.type_in(b"still here");
+    read_until(&mut reader, b"still here");
+    assert_eq!(honest.state(), State::Running);
+    honest.kill(9).expect("done");
+}
+
+#[test]
 fn each_request_needs_its_state() {
     let setting = Setting::new();
     setting.create("c").expect("created");

@@ -2,6 +2,7 @@
 //!
 //! For benchmarks of everything above a machine, and for tests with many containers. It keeps the bare-metal contract:
 //! announces `rpmsg-tty`, greets on the first message, echoes the others, and powers off when the state word says so.
+//! The message `lie` makes it break the contract: it overwrites both rings.
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,6 +23,7 @@ use openamp::state::{CPU_OFF, STATE_WORD};
 use shmem::Memory;
 
 const GREETING: &[u8] = b"fake core\r\n# ";
+const LIE: &[u8] = b"lie";
 
 /// One fake core.
 pub(super) struct FakeCore {
@@ -100,6 +102,11 @@ impl Firmware {
         let window = self.window.window();
         let mut payload = [0; PAYLOAD_LEN];
         while let Ok(Some(message)) = self.remote.receive(&window, &mut payload) {
+            if payload.starts_with(LIE) {
+                // Indices that nobody counted to, descriptors that nobody holds.
+                let _ = window.copy_in(0, &[0xff; 1024]);
+                return;
+            }
             let echo = if self.greeted { &payload[..message.len] } else { GREETING };
             self.greeted = true;
             if !echo.is_empty() {

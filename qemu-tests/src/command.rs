@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read, Seek};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{Read, Seek, Write};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -49,14 +49,25 @@ impl Output {
 
 /// Runs `command` without input to its end, whatever that is.
 ///
-/// The output goes through files, not pipes: a daemon that the program leaves behind and that holds on to its
+/// # Errors
+/// As [`run_with_input`].
+pub fn run(command: &mut Command, deadline: Duration) -> Result<Output> {
+    run_with_input(command, &[], deadline)
+}
+
+/// Runs `command` with `input` as its standard input to its end, whatever that is.
+///
+/// Input and output go through files, not pipes: a daemon that the program leaves behind and that holds on to its
 /// standard output can't keep the caller waiting.
 ///
 /// # Errors
 /// The program could not be started, or did not end within `deadline` (it is killed then).
-pub fn run(command: &mut Command, deadline: Duration) -> Result<Output> {
-    let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-    command.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+pub fn run_with_input(command: &mut Command, input: &[u8], deadline: Duration) -> Result<Output> {
+    let [mut stdin, mut stdout, mut stderr] =
+        [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
+    stdin.write_all(input)?;
+    stdin.rewind()?;
+    command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
     let name = display(command);
     let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let ended = wait(&mut child, &name, deadline);

@@ -11,6 +11,8 @@ use crate::Process;
 const SOCKETS: &str = "/run/containerd/s";
 /// Where POSIX shared memory lives.
 const SHARED_MEMORY: &str = "/dev/shm";
+/// The argument by which a shim names its containerd.
+const ADDRESS: &str = "-address ";
 /// Below containerd's root and state: one directory per namespace, and in it one per container.
 const BUNDLES: &str = "io.containerd.runtime.v2.task";
 
@@ -50,21 +52,24 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Sorts the processes: `ours` name the instance's directory or descend from one that does; `others` name
-    /// another instance (`prefix` begins their directories); `orphans` are shims and emulators that name none and
-    /// have lost their parent, so that nobody can tell whose they are. (An orphan that has ended, and so has no
-    /// arguments, is init's business.)
+    /// Sorts the processes: `ours` name the instance's directory or descend from one that does; `orphans` are shims
+    /// and emulators that name no containerd at all and have lost their parent, so that nobody can tell whose they
+    /// are; all `others` are somebody else's. (An orphan that has ended, and so has no arguments, is init's business.)
     pub(crate) fn sorted(directory: &Path, prefix: &str) -> Self {
         let directory = directory.to_string_lossy();
         let (mut ours, mut rest): (Vec<_>, Vec<_>) =
             Process::all().into_iter().partition(|process| process.mentions(&directory));
-        let others = rest.extract_if(.., |process| process.mentions(prefix)).collect();
+        let mut others: Vec<_> = rest.extract_if(.., |process| process.mentions(prefix)).collect();
         while let Some(at) = rest.iter().position(|child| ours.iter().any(|own| own.pid == child.parent)) {
             ours.push(rest.swap_remove(at));
         }
         let lost = |process: &Process| process.parent == 1 && !process.arguments.is_empty();
-        rest.retain(|process| lost(process) && is_shim_or_emulator(&process.name));
-        Self { ours, orphans: rest, others }
+        let nobodys = |process: &Process| !process.arguments.contains(ADDRESS);
+        let is_orphan =
+            |process: &mut Process| lost(process) && nobodys(process) && is_shim_or_emulator(&process.name);
+        let orphans = rest.extract_if(.., is_orphan).collect();
+        others.append(&mut rest);
+        Self { ours, orphans, others }
     }
 
     /// The instance's processes, its containerd and clients included.
@@ -72,7 +77,7 @@ impl Processes {
         &self.ours
     }
 
-    /// Shim sockets that no process of another instance listens on: the instance's own and the stale ones.
+    /// Shim sockets that no process of somebody else listens on: the instance's own and the stale ones.
     pub(crate) fn sockets(&self) -> Vec<PathBuf> {
         let listening = fs::read_to_string("/proc/net/unix").unwrap_or_default();
         let foreign = |path: &Path| {

@@ -85,6 +85,9 @@ fn act(action: Action) -> ! {
         Action::Exit(code) => power::off_with(Report::Exit(code)),
         Action::Crash => cpu::fault(),
         Action::Hang => {
+            cpu::mask_interrupts();
+            // What was printed before is still heard.
+            before_sleep();
             gic::close();
             cpu::sleep_forever()
         }

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
+use crate::sys;
+
 /// An open output stream, with what it did not take yet.
 #[derive(Debug)]
 pub struct Output {
@@ -56,6 +58,13 @@ impl Output {
         !self.pending.is_empty()
     }
 
+    /// Bytes that the reader has not taken yet, of a FIFO also those that it holds.
+    pub fn unread(&self) -> usize {
+        // What cannot be asked is not waited for.
+        let held = self.pollable().and_then(|fifo| sys::unread(fifo).ok()).unwrap_or(0);
+        held + self.pending.len() - self.sent
+    }
+
     /// For the reactor, if the stream can be waited for; a plain file always takes everything.
     pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
         self.pollable.then(|| self.file.as_fd())
@@ -95,6 +104,7 @@ mod tests {
             output.write(&message).expect("written or kept");
             expected.extend_from_slice(&message);
         }
+        assert_eq!(output.unread(), expected.len());
         assert!(expected.len() > 4096, "a fifo holds more than {} bytes", expected.len());
         let mut reader = OpenOptions::new().read(true).open(&path).expect("a reader");
         let mut read = vec![0; expected.len()];
@@ -102,7 +112,9 @@ mod tests {
         reader.read_exact(head).expect("the beginning");
         output.flush().expect("room now");
         assert!(!output.blocked());
+        assert_eq!(output.unread(), tail.len());
         reader.read_exact(tail).expect("the rest");
+        assert_eq!(output.unread(), 0);
         assert_eq!(read, expected);
     }
 }

@@ -1,14 +1,14 @@
 //! One running container: its core, its console, its end.
 //!
 //! A turn does everything that can be done now. The phases only ever go forward: running, powering off, ending (power
-//! is cut, the machine's end is awaited), draining (the end is told, the last output goes out), gone.
+//! is cut, the machine's end is awaited), draining (the last output goes out, the end is told), gone.
 
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::channel::{Channel, Pumped};
-use crate::console::{Console, Output};
+use crate::console::Console;
 use crate::pedestal::baremetal::Link;
 use crate::pedestal::{Affinity, Death};
 use openamp::Violation;
@@ -22,6 +22,10 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 const OFF_DEADLINE: Duration = Duration::from_secs(2);
 /// How long the last output is offered to a reader that does not take it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
+/// A reader that takes nothing for this long is not waited for with the news of the end.
+const STALL: Duration = Duration::from_millis(100);
+/// How often it is looked whether the reader took something: only a full FIFO tells.
+const DRAIN_LOOK: Duration = Duration::from_millis(2);
 
 /// Exit status of a container whose firmware faulted or broke the protocol: 128 + SIGSEGV, as a shell would say it.
 const STATUS_FAULT: u32 = 128 + libc::SIGSEGV as u32;
@@ -51,10 +55,41 @@ enum Phase {
     Ending {
         status: u32,
     },
-    Draining {
-        until: Instant,
-    },
+    Draining(Drain),
     Gone,
+}
+
+/// The last output on its way to the reader.
+///
+/// The end is told when the reader has everything or does not read: clients (`ctr`) stop reading at the news, whatever
+/// the FIFO still holds.
+#[derive(Debug)]
+struct Drain {
+    ended: Ended,
+    /// Bytes that the reader had not taken at the last look.
+    unread: usize,
+    /// When the reader last took something.
+    taken: Instant,
+    /// The next look.
+    next: Instant,
+    until: Instant,
+}
+
+impl Drain {
+    fn new(status: u32, now: Instant) -> Drain {
+        let ended = Ended { status, at: SystemTime::now() };
+        Drain { ended, unread: 0, taken: now, next: now, until: now + DRAIN_DEADLINE }
+    }
+
+    /// Notes what is left to read, and whether there was more to come; true if somebody reads.
+    fn look(&mut self, unread: usize, moved: bool, now: Instant) -> bool {
+        if moved || unread != self.unread {
+            self.unread = unread;
+            self.taken = now;
+        }
+        self.next = self.until.min(now + DRAIN_LOOK);
+        unread > 0 && now < self.until && now.saturating_duration_since(self.taken) < STALL
+    }
 }
 
 /// Looks again at growing intervals as long as something is owed.
@@ -143,7 +178,7 @@ impl Session {
         }
         let phase = match self.phase {
             Phase::PoweringOff { until } => until,
-            Phase::Draining { until } => Some(until),
+            Phase::Draining(ref drain) => Some(drain.next),
             _ => None,
         };
         let patience = self.patience.as_ref().and_then(|patience| patience.next);
@@ -182,15 +217,15 @@ impl Session {
         self.channel.link.machine.silence();
         match self.phase {
             Phase::Running | Phase::PoweringOff { .. } => self.serve(now),
-            Phase::Ending { .. } | Phase::Draining { .. } | Phase::Gone => {}
+            Phase::Ending { .. } | Phase::Draining(_) | Phase::Gone => {}
         }
         if std::mem::take(&mut self.ended)
             && let Some(death) = self.channel.link.machine.death()
         {
             self.bury(death, now);
         }
-        if let Phase::Draining { until } = self.phase {
-            self.drain(now >= until);
+        if let Phase::Draining(_) = self.phase {
+            self.drain(now);
         }
         !matches!(self.phase, Phase::Gone)
     }
@@ -260,19 +295,16 @@ impl Session {
         }
     }
 
-    /// The machine has ended: takes what it left in the rings, tells of the end.
+    /// The machine has ended: what it left in the rings is still to be printed.
     fn bury(&mut self, death: Death, now: Instant) {
         let status = match self.phase {
             Phase::Ending { status } => status,
             Phase::Running | Phase::PoweringOff { .. } => self.status_of(death),
-            Phase::Draining { .. } | Phase::Gone => return,
+            Phase::Draining(_) | Phase::Gone => return,
         };
-        self.phase = Phase::Draining { until: now + DRAIN_DEADLINE };
+        self.phase = Phase::Draining(Drain::new(status, now));
         self.patience = None;
         self.woken = true;
-        if let Some(on_end) = self.on_end.take() {
-            on_end(Ended { status, at: SystemTime::now() });
-        }
     }
 
     fn status_of(&self, death: Death) -> u32 {
@@ -289,19 +321,36 @@ impl Session {
         }
     }
 
-    /// Gives the last output to the reader, until it is out or there is no time left; then closes the streams.
-    fn drain(&mut self, too_late: bool) {
+    /// Gives the last output to the reader, until it has all or there is no time left; tells of the end, and closes
+    /// the streams.
+    fn drain(&mut self, now: Instant) {
         self.console.input = None;
-        match self.channel.pump(&mut self.console) {
-            Ok(Pumped { again: true, .. }) if !too_late => self.woken = true,
-            Ok(_) if !too_late && self.console.output.as_ref().is_some_and(Output::blocked) => {}
-            _ => {
-                // Closing the streams is the end of file that clients wait for.
-                self.console.output = None;
-                self.phase = Phase::Gone;
-                self.closing = None;
-            }
+        // A violation now costs no more than the rest of the output.
+        let pumped = self.channel.pump(&mut self.console);
+        let (again, moved) = pumped.map_or((false, false), |pumped| (pumped.again, pumped.moved));
+        let output = self.console.output.as_ref();
+        let (unread, blocked) = output.map_or((0, false), |output| (output.unread(), output.blocked()));
+        let Phase::Draining(drain) = &mut self.phase else { return };
+        let read = drain.look(unread, moved, now);
+        if again && now < drain.until {
+            self.woken = true;
+            return;
         }
+        if read && self.on_end.is_some() {
+            return;
+        }
+        if let Some(on_end) = self.on_end.take() {
+            on_end(drain.ended);
+        }
+        if blocked && now < drain.until {
+            // The stream itself wakes us when it takes something.
+            drain.next = drain.until;
+            return;
+        }
+        // Closing the streams is the end of file that clients wait for.
+        self.console.output = None;
+        self.phase = Phase::Gone;
+        self.closing = None;
     }
 
     /// Keeps looking as long as something is owed, less and less often.

@@ -3,13 +3,12 @@
 //! containerd calls it after every normal end too, so everything may be gone already. It has five seconds.
 
 use std::io::Write;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::protobuf::Message;
 
 use super::Failure;
-use super::address;
+use super::address::{self, Lock};
 use super::args::Args;
 use crate::bundle::Bundle;
 use crate::reactor::Ended;
@@ -32,7 +31,7 @@ pub(super) fn delete(args: &Args) -> Result<(), Failure> {
         rootfs::unmount(&rootfs).map_err(|errno| format!("unmounting {}: {errno}", rootfs.display()))?;
     }
     if let Some(bundle) = &bundle {
-        remove_dead_socket(&address::socket_path(args, bundle));
+        address::remove_dead(&address::socket_path(args, bundle), &Lock::take()?);
     }
     Record::remove(&dir);
     let response = delete_response(ended).write_to_bytes().map_err(|error| error.to_string())?;
@@ -51,12 +50,4 @@ fn stop(bundle: &Path) -> Result<Ended, Failure> {
         sys::kill_process(process).map_err(|error| format!("ending process {}: {error}", process.pid))?;
     }
     Ok(record.exit().unwrap_or_else(|| store::unknown_end(STATUS_KILLED)))
-}
-
-/// Removes the socket of a server that was killed; one that answers serves other containers of the group.
-fn remove_dead_socket(path: &Path) {
-    if UnixStream::connect(path).is_err() {
-        // Missing is the normal case.
-        let _ = std::fs::remove_file(path);
-    }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
 use super::Failure;
-use super::address;
+use super::address::{self, Lock};
 use super::args::Args;
 use super::run::{LISTENER, READY, SERVING};
 use crate::bundle::Bundle;
@@ -33,34 +33,39 @@ const ADDRESS_FILE: &str = "address";
 pub(super) fn start(args: &Args) -> Result<(), Failure> {
     let bundle = Bundle::open(Path::new(".")).map_err(|error| error.to_string())?;
     let path = address::socket_path(args, &bundle);
-    address::make_dir()?;
-    if let Some(listener) = bind(&path)? {
-        // The socket file goes again if no server comes of it.
-        serve(args, listener).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
-    }
     let address = address::address(&path);
-    std::fs::write(ADDRESS_FILE, &address).map_err(|error| format!("{ADDRESS_FILE}: {error}"))?;
+    if let Some(listener) = bind(&path)? {
+        // Written before there is a server: nobody would end one that a full disk keeps from being announced.
+        let served = write_address(&address).and_then(|()| serve(args, listener));
+        // The socket file goes again if no server comes of it.
+        served.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    } else {
+        write_address(&address)?;
+    }
     // containerd takes all of stdout for the address, so no line end.
     print!("{address}");
     io::stdout().flush().map_err(|error| format!("stdout: {error}"))
 }
 
+fn write_address(address: &str) -> Result<(), Failure> {
+    std::fs::write(ADDRESS_FILE, address)
+        .map_err(|error| format!("file {ADDRESS_FILE} in the bundle: {error}"))
+}
+
 /// The socket, or `None` if a server of this group answers there already.
 fn bind(path: &Path) -> Result<Option<UnixListener>, Failure> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
-    for _ in 0..2 {
-        match UnixListener::bind(path) {
-            Ok(listener) => {
-                std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(failed)?;
-                return Ok(Some(listener));
-            }
-            Err(error) if error.kind() != ErrorKind::AddrInUse => return Err(failed(error)),
-            Err(_) if UnixStream::connect(path).is_ok() => return Ok(None),
-            // Left by a server that was killed.
-            Err(_) => drop(std::fs::remove_file(path)),
+    let lock = Lock::take()?;
+    // What a killed server left would be in the way.
+    address::remove_dead(path, &lock);
+    match UnixListener::bind(path) {
+        Ok(listener) => {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(failed)?;
+            Ok(Some(listener))
         }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(failed(error)),
     }
-    Err(format!("{}: in use, but nobody answers", path.display()))
 }
 
 /// Starts the server and waits until it serves.

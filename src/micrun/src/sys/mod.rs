@@ -5,6 +5,7 @@ mod inherit;
 mod process;
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -14,6 +15,14 @@ pub(crate) use process::{identify, kill_process, open_pidfd, process_stat};
 /// Bytes of a page.
 pub(crate) fn page_size() -> u64 {
     sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
+}
+
+/// Bytes in a FIFO that nobody has read yet.
+pub(crate) fn unread(fifo: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int through the pointer, which is to a live one.
+    check(unsafe { libc::ioctl(fifo.as_raw_fd(), libc::FIONREAD, &raw mut count) }.into())?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// The result of a system call, or `errno`.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use containerd_shim_protos::api::{ConnectRequest, DeleteResponse, ShutdownRequest};
+use containerd_shim_protos::api::{DeleteResponse, ShutdownRequest, StateRequest};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
 use containerd_shim_protos::{Client, TaskClient};
@@ -172,9 +172,9 @@ fn both_versions_of_the_service_answer_and_errors_have_codes() {
     for version in ["v2", "v3"] {
         let request = containerd_shim_protos::ttrpc::proto::Request {
             service: format!("containerd.task.{version}.Task"),
-            method: "Connect".to_owned(),
+            method: "State".to_owned(),
             timeout_nano: DEADLINE.as_nanos() as i64,
-            payload: ConnectRequest { id: "nobody".to_owned(), ..Default::default() }
+            payload: StateRequest { id: "nobody".to_owned(), ..Default::default() }
                 .write_to_bytes()
                 .expect("encodable"),
             ..Default::default()
@@ -233,17 +233,17 @@ fn mistakes_are_one_line() {
     };
     assert_eq!(
         complaint(&["stop"]),
-        "containerd-shim-mica-v2: action \"stop\" is not known, there are: start, delete\n"
+        "containerd-shim-mica-v2: action \"stop\" is not known, there are: start, delete"
     );
     assert_eq!(
         complaint(&["-colour", "red", "start"]),
-        "containerd-shim-mica-v2: flag -colour is not known\n"
+        "containerd-shim-mica-v2: flag -colour is not known"
     );
     let by_hand = complaint(&[]);
     assert!(by_hand.contains("containerd calls this binary with `start`"), "{by_hand}");
     fs::remove_file(bundle.path().join("config.json")).expect("removed");
     assert_eq!(
         complaint(&["start"]),
-        "containerd-shim-mica-v2: ./config.json: No such file or directory (os error 2)\n"
+        "containerd-shim-mica-v2: ./config.json: No such file or directory (os error 2)"
     );
 }

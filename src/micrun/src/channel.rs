@@ -1,5 +1,7 @@
 //! The services of one remote, by endpoint name. So far one: `rpmsg-tty` is the container's console.
 
+use log::Level;
+
 use crate::console::{Console, Read};
 use crate::pedestal::baremetal::Link;
 use openamp::Violation;
@@ -20,11 +22,27 @@ pub struct Pumped {
     pub owed: bool,
 }
 
+/// The endpoint that is the console.
+#[derive(Debug)]
+struct Tty {
+    endpoint: EndpointId,
+    /// The remote has been told our address. Before that it cannot print.
+    greeted: bool,
+}
+
+impl Tty {
+    fn is(tty: &Option<Tty>, endpoint: EndpointId) -> bool {
+        tty.as_ref().is_some_and(|tty| tty.endpoint == endpoint)
+    }
+}
+
 /// A running core and what is bound to its endpoints.
 pub struct Channel {
     /// The core and its rings.
     pub link: Link,
-    tty: Option<EndpointId>,
+    tty: Option<Tty>,
+    /// Consoles that the remote has announced so far.
+    consoles: u64,
     /// Messages that came so far.
     heard: u64,
     /// Messages that the remote had not consumed after the last turn.
@@ -36,7 +54,7 @@ pub struct Channel {
 impl Channel {
     /// A channel over a link on which nothing was announced yet.
     pub fn new(link: Link) -> Channel {
-        Channel { link, tty: None, heard: 0, unconsumed: 0, wants_room: false }
+        Channel { link, tty: None, consoles: 0, heard: 0, unconsumed: 0, wants_room: false }
     }
 
     /// Moves bytes in both directions until nothing more goes.
@@ -51,7 +69,7 @@ impl Channel {
 
     /// Moves what the remote has sent to standard output; true if there may be more.
     fn pump_output(&mut self, console: &mut Console) -> Result<bool, Violation> {
-        let Channel { link, tty, heard, .. } = self;
+        let Channel { link, tty, consoles, heard, .. } = self;
         link.with_host(|host, window| {
             let mut payload = [0; PAYLOAD_LEN];
             for _ in 0..TURN {
@@ -61,9 +79,12 @@ impl Channel {
                 let Some(incoming) = host.receive(window, &mut payload)? else { return Ok(false) };
                 *heard += 1;
                 match incoming {
-                    Incoming::Announced { name, addr } => bind(host, window, tty, name, addr)?,
-                    Incoming::Withdrawn(endpoint) if *tty == Some(endpoint) => *tty = None,
-                    Incoming::Message { endpoint, len } if *tty == Some(endpoint) => {
+                    Incoming::Announced { name, addr } if tty.is_none() && is_tty(&name) => {
+                        *consoles += 1;
+                        *tty = bind(host, name, addr, *consoles);
+                    }
+                    Incoming::Withdrawn(endpoint) if Tty::is(tty, endpoint) => *tty = None,
+                    Incoming::Message { endpoint, len } if Tty::is(tty, endpoint) => {
                         print(console, &payload[..len]);
                     }
                     other => log::debug!("dropped {other:?}"),
@@ -76,16 +97,24 @@ impl Channel {
     /// Moves standard input to the remote; true if there may be more.
     fn pump_input(&mut self, console: &mut Console) -> Result<bool, Violation> {
         let Channel { link, tty, wants_room, .. } = self;
-        let Some(endpoint) = *tty else { return Ok(false) };
+        let Some(tty) = tty else { return Ok(false) };
         link.with_host(|host, window| {
             let mut chunk = [0; PAYLOAD_LEN];
             for _ in 0..TURN {
+                if !has_room(host, window, wants_room)? {
+                    return Ok(false);
+                }
+                if !tty.greeted {
+                    // An empty message: the remote learns our address, and nobody reads a byte.
+                    send(host, window, tty.endpoint, &[])?;
+                    tty.greeted = true;
+                }
                 let Some(input) = &mut console.input else { return Ok(false) };
                 if !has_room(host, window, wants_room)? {
                     return Ok(false);
                 }
                 match input.read(&mut chunk) {
-                    Read::Bytes(len) => send(host, window, endpoint, &chunk[..len])?,
+                    Read::Bytes(len) => send(host, window, tty.endpoint, &chunk[..len])?,
                     Read::Later => return Ok(false),
                     Read::End => console.input = None,
                 }
@@ -119,27 +148,17 @@ fn give_up_output(console: &mut Console, error: &std::io::Error) {
     console.output = None;
 }
 
-/// Binds the first tty as the console. The empty message tells the remote our address: before it, it cannot print.
-fn bind(
-    host: &mut Host,
-    window: &Window<'_>,
-    tty: &mut Option<EndpointId>,
-    name: Name,
-    addr: u32,
-) -> Result<(), Violation> {
-    if tty.is_some() || !is_tty(&name) {
-        log::debug!("endpoint {name} at {addr:#x} is not used");
-        return Ok(());
-    }
+/// Makes an announced tty the console. A remote may come and go as often as it likes; the log tells of the first time.
+fn bind(host: &mut Host, name: Name, addr: u32, consoles: u64) -> Option<Tty> {
+    let level = if consoles == 1 { Level::Info } else { Level::Debug };
     match host.bind(name, addr) {
         Ok(endpoint) => {
-            log::info!("console is endpoint {name} at {addr:#x}");
-            *tty = Some(endpoint);
-            send(host, window, endpoint, &[])
+            log::log!(level, "console is endpoint {name} at {addr:#x}");
+            Some(Tty { endpoint, greeted: false })
         }
         Err(error) => {
-            log::warn!("{error}");
-            Ok(())
+            log::log!(level, "{error}");
+            None
         }
     }
 }
@@ -167,9 +186,9 @@ fn send(host: &mut Host, window: &Window<'_>, from: EndpointId, payload: &[u8]) 
     match host.send(window, from, payload) {
         Ok(()) => Ok(()),
         Err(SendError::Violation(violation)) => Err(violation),
-        // Room and length were checked before, so this is an endpoint withdrawn meanwhile.
+        // Room, length and endpoint were checked before.
         Err(error) => {
-            log::warn!("console input lost: {error}");
+            log::debug!("console input lost: {error}");
             Ok(())
         }
     }

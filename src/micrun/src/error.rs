@@ -14,6 +14,9 @@ pub enum Error {
     /// No such container here.
     #[error("container {0:?} does not exist")]
     NotFound(String),
+    /// The server has been told to end.
+    #[error("this shim is ending, a new one has to be started")]
+    Closed,
     /// The id is taken.
     #[error("container {0:?} exists already")]
     AlreadyExists(String),
@@ -98,7 +101,9 @@ impl Error {
             Error::Load { source: LoadError::Machine(error), .. } => machine(error),
             Error::Load { .. } => Kind::InvalidArgument,
             Error::Start(StartError::Machine(error)) => machine(error),
-            Error::Rootfs(_) | Error::Stream(_) | Error::Start(_) | Error::Store(_) => Kind::Unavailable,
+            Error::Closed | Error::Rootfs(_) | Error::Stream(_) | Error::Start(_) | Error::Store(_) => {
+                Kind::Unavailable
+            }
         }
     }
 }

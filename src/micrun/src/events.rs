@@ -1,7 +1,7 @@
 //! What happens to containers, in the order in which it happens.
 //!
-//! Whoever changes a container's state puts the event into the queue while holding the container's lock, so the queue
-//! has create, start, exit and delete in that order whatever the threads do. `service::publish` empties it.
+//! Start and exit are put into the queue under the container's lock, create before anybody else knows the container,
+//! delete after nobody can do anything with it: so they are in that order. `service::publish` empties the queue.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -5,13 +5,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use firmware::file::FileError;
 
@@ -86,25 +86,26 @@ impl RootfsError {
 #[derive(Debug)]
 pub struct Rootfs {
     path: PathBuf,
-    mounted: usize,
+    mounted: bool,
 }
 
 impl Rootfs {
     /// Carries out `mounts` in order on `path`. With none, `path` is taken as it is (Docker mounts by itself).
     pub fn mount(path: &Path, mounts: &[Mount]) -> Result<Rootfs, RootfsError> {
-        let mut rootfs = Rootfs { path: path.to_owned(), mounted: 0 };
+        let mut rootfs = Rootfs { path: path.to_owned(), mounted: false };
         if !mounts.is_empty() {
             std::fs::create_dir_all(path)
                 .map_err(|source| RootfsError::Directory { path: path.to_owned(), source })?;
         }
         for wanted in mounts {
+            // Before the attempt: of a mount in two steps the first may succeed and the second fail.
+            rootfs.mounted = true;
             mount_one(path, wanted).map_err(|errno| RootfsError::Mount {
                 kind: wanted.kind.clone(),
                 mount_source: wanted.source.clone(),
                 target: path.to_owned(),
                 source: errno.into(),
             })?;
-            rootfs.mounted += 1;
         }
         Ok(rootfs)
     }
@@ -114,29 +115,42 @@ impl Rootfs {
         let failed = |source| RootfsError::File { path: path.to_owned(), source };
         match self.open(path) {
             Ok(file) => firmware::file::read(&File::from(file), limit).map(Some).map_err(failed),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
-            Err(errno) => Err(failed(FileError::Io(errno.into()))),
+            Err(FileError::Io(error)) if absent(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
         }
     }
 
-    fn open(&self, path: &str) -> nix::Result<OwnedFd> {
+    fn open(&self, path: &str) -> Result<OwnedFd, FileError> {
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = open(&self.path, directory, Mode::empty())?;
-        // Without O_NONBLOCK a FIFO in the image would hang us.
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let root = open(&self.path, directory, Mode::empty()).map_err(io::Error::from)?;
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        openat2(root, path, OpenHow::new().flags(flags).resolve(inside))
+        let found =
+            openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(inside));
+        let found = found.map_err(io::Error::from)?;
+        // Looked at before it is opened: opening a device node of the image would already wake a driver.
+        let kind =
+            SFlag::from_bits_truncate(fstat(&found).map_err(io::Error::from)?.st_mode & SFlag::S_IFMT.bits());
+        if kind != SFlag::S_IFREG {
+            return Err(FileError::NotRegular);
+        }
+        let reopened = format!("/proc/self/fd/{}", found.as_raw_fd());
+        Ok(open(reopened.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(io::Error::from)?)
     }
 }
 
 impl Drop for Rootfs {
     fn drop(&mut self) {
-        if self.mounted > 0
+        if self.mounted
             && let Err(errno) = unmount(&self.path)
         {
             log::warn!("unmounting {}: {errno}", self.path.display());
         }
     }
+}
+
+fn absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Removes every mount on `path`. Nothing mounted there, or no such directory, is fine.

@@ -10,14 +10,23 @@ use crate::reactor::Ended;
 /// All containers by id. The lock of this map is taken before a container's own, and never held over slow work.
 pub struct Sandbox {
     surroundings: Surroundings,
-    /// `None`: a Create of that id is under way.
-    containers: Mutex<BTreeMap<String, Option<Arc<Container>>>>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    /// `None`: a Create or Delete of that id is under way.
+    containers: BTreeMap<String, Option<Arc<Container>>>,
+    /// There was a Create.
+    used: bool,
+    /// The process is about to end: nothing is created any more.
+    closed: bool,
 }
 
 impl Sandbox {
     /// A sandbox without containers.
     pub fn new(surroundings: Surroundings) -> Sandbox {
-        Sandbox { surroundings, containers: Mutex::default() }
+        Sandbox { surroundings, slots: Mutex::default() }
     }
 
     /// Makes a container.
@@ -25,14 +34,14 @@ impl Sandbox {
         let id = request.id.clone();
         self.reserve(&id)?;
         let created = Container::create(request, self.surroundings.clone());
-        let mut containers = self.containers.lock().unwrap();
+        let mut slots = self.slots.lock().unwrap();
         match created {
             Ok(container) => {
-                containers.insert(id, Some(Arc::new(container)));
+                slots.containers.insert(id, Some(Arc::new(container)));
                 Ok(())
             }
             Err(error) => {
-                containers.remove(&id);
+                slots.containers.remove(&id);
                 Err(error)
             }
         }
@@ -40,35 +49,60 @@ impl Sandbox {
 
     /// The container of that id.
     pub fn get(&self, id: &str) -> Result<Arc<Container>, Error> {
-        let containers = self.containers.lock().unwrap();
-        containers.get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
+        let slots = self.slots.lock().unwrap();
+        slots.containers.get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
     }
 
     /// Deletes a container that does not run.
     pub fn delete(&self, id: &str) -> Result<Ended, Error> {
         let container = self.get(id)?;
         let ended = container.begin_delete()?;
-        // Of two Deletes at once, the one that removes it from the map goes on.
-        let removed = self.containers.lock().unwrap().remove(id);
-        removed.ok_or_else(|| Error::NotFound(id.to_owned()))?;
+        self.take(id, &container)?;
         container.finish_delete(ended);
+        // Only now: until here the process must not end.
+        self.slots.lock().unwrap().containers.remove(id);
         Ok(ended)
     }
 
-    /// True if no container is left.
-    pub fn is_empty(&self) -> bool {
-        self.containers.lock().unwrap().is_empty()
+    /// Closes the sandbox if no container is left; true if it is closed.
+    pub fn close(&self) -> bool {
+        let mut slots = self.slots.lock().unwrap();
+        slots.closed |= slots.containers.is_empty();
+        slots.closed
+    }
+
+    /// Closes the sandbox if nothing was ever created; true if it is closed.
+    pub fn close_unused(&self) -> bool {
+        let mut slots = self.slots.lock().unwrap();
+        slots.closed |= !slots.used;
+        slots.closed
+    }
+
+    /// Of two Deletes at once, the one that finds the container in its slot goes on.
+    fn take(&self, id: &str, container: &Arc<Container>) -> Result<(), Error> {
+        let mut slots = self.slots.lock().unwrap();
+        match slots.containers.get_mut(id) {
+            Some(slot) if slot.as_ref().is_some_and(|there| Arc::ptr_eq(there, container)) => {
+                *slot = None;
+                Ok(())
+            }
+            _ => Err(Error::NotFound(id.to_owned())),
+        }
     }
 
     fn reserve(&self, id: &str) -> Result<(), Error> {
         if !valid_id(id) {
             return Err(Error::BadId(id.to_owned()));
         }
-        let mut containers = self.containers.lock().unwrap();
-        if containers.contains_key(id) {
+        let mut slots = self.slots.lock().unwrap();
+        if slots.closed {
+            return Err(Error::Closed);
+        }
+        if slots.containers.contains_key(id) {
             return Err(Error::AlreadyExists(id.to_owned()));
         }
-        containers.insert(id.to_owned(), None);
+        slots.used = true;
+        slots.containers.insert(id.to_owned(), None);
         Ok(())
     }
 }

@@ -143,6 +143,7 @@ pub fn parse(table: &[u8]) -> Result<Layout, TableError> {
     let mut vdev = None;
     for entry in 0..entries as usize {
         let at = word(table, "entry offset", HEADER_LEN + 4 * entry)? as usize;
+        expect("entry offset", at as u32, |at| at % 4 == 0, "it must be a multiple of 4")?;
         let kind = word(table, "entry", at)?;
         within(table, "entry", at, entry_len(kind)?)?;
         if kind == TYPE_VDEV && vdev.is_none() {
@@ -264,6 +265,7 @@ mod tests {
             text(0x10, 0xffff_fff0),
             "resource table: entry at offset 0xfffffff0 does not fit the table of 0x58 bytes"
         );
+        assert_eq!(text(0x10, 0x15), "resource table: entry offset is 0x15, it must be a multiple of 4");
         assert_eq!(text(0x14, 9), "resource table: entry type is 0x9, 0 to 3 and 128 to 512 are known");
         assert_eq!(text(0x18, 3), "resource table: vdev id is 0x3, it must be 7 (rpmsg)");
         assert_eq!(

@@ -45,9 +45,9 @@ impl Container {
         let console = Console::open(&streams)?;
         Record::created().write(&bundle)?;
         let prepared = Some(Prepared { loaded, console });
-        let (session, process, rootfs) = (None, None, Some(rootfs));
+        let (session, pending, process, rootfs) = (None, None, None, Some(rootfs));
         surroundings.events.publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
-        let inner = Mutex::new(Inner { state: State::Created, prepared, session, process, rootfs });
+        let inner = Mutex::new(Inner { state: State::Created, prepared, session, pending, process, rootfs });
         Ok(Container { id, bundle, streams, surroundings, inner, stopped: Condvar::new() })
     }
 }

@@ -5,45 +5,73 @@
 //! | SIGKILL | power is cut at once; a container that was never started ends, or clients could not delete it |
 //! | SIGTERM, SIGINT, SIGQUIT, SIGHUP | the firmware is asked to power itself off |
 //! | others | refused: an RTOS has no signals |
+//!
+//! A signal that comes while the core is being started is delivered as soon as it runs.
 
 use super::{Container, State};
 use crate::error::Error;
+use crate::reactor::SessionId;
 use crate::store;
 
 /// Exit status of a container that SIGKILL ended, or that was deleted, before it ran, as runc's shim has it.
 pub(super) const STATUS_NEVER_RAN: u32 = 128 + libc::SIGKILL as u32;
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stop {
+    /// The firmware is to power itself off.
+    Orderly,
+    /// Power is cut.
+    AtOnce,
+}
+
+impl Stop {
+    fn of(signal: u32) -> Result<Stop, Error> {
+        match i32::try_from(signal).unwrap_or(0) {
+            libc::SIGKILL => Ok(Stop::AtOnce),
+            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP => Ok(Stop::Orderly),
+            _ => Err(Error::Signal(signal)),
+        }
+    }
+}
+
 impl Container {
     /// Translates a signal. Returns at once; the end is told by TaskExit.
     pub fn kill(&self, signal: u32) -> Result<(), Error> {
         let mut inner = self.lock();
-        let session = match (inner.state, inner.session) {
-            (State::Running, Some(session)) => session,
+        match (inner.state, inner.session) {
             (State::Stopped(_), _) => return Err(Error::Ended(self.id.clone())),
-            (State::Created, _) if signal == libc::SIGKILL as u32 => {
+            (State::Running, Some(session)) => self.deliver(session, Stop::of(signal)?),
+            (State::Created, _) if Stop::of(signal)? == Stop::AtOnce => {
                 inner.prepared = None;
                 self.end(&mut inner, store::unknown_end(STATUS_NEVER_RAN));
-                return Ok(());
             }
+            // Kept until the core runs; of several the strongest.
+            (State::Starting, _) => inner.pending = inner.pending.max(Some(Stop::of(signal)?)),
             (state, _) => {
-                let (action, needed) = ("kill", "running");
+                let (action, needed) = ("an orderly stop", "running");
                 return Err(Error::State { id: self.id.clone(), action, state, needed });
             }
-        };
-        match i32::try_from(signal).unwrap_or(0) {
-            libc::SIGKILL => self.surroundings.reactor.cut_power(session),
-            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP => {
-                self.surroundings.reactor.power_off(session);
-            }
-            _ => return Err(Error::Signal(signal)),
         }
         Ok(())
     }
 
+    pub(super) fn deliver(&self, session: SessionId, stop: Stop) {
+        match stop {
+            Stop::AtOnce => self.surroundings.reactor.cut_power(session),
+            Stop::Orderly => self.surroundings.reactor.power_off(session),
+        }
+    }
+
     /// No more input will come. Fine in every state and for containers without input.
     pub fn close_input(&self) {
-        if let Some(session) = self.lock().session {
+        let mut inner = self.lock();
+        if let Some(session) = inner.session {
             self.surroundings.reactor.close_input(session);
+        } else if let Some(input) =
+            inner.prepared.as_mut().and_then(|prepared| prepared.console.input.as_mut())
+        {
+            input.close();
         }
     }
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 pub use create::Request;
+use kill::Stop;
 pub use state::State;
 pub use stats::Usage;
 
@@ -57,6 +58,8 @@ struct Inner {
     /// What Start needs; gone afterwards.
     prepared: Option<Prepared>,
     session: Option<SessionId>,
+    /// A signal that came while the core was being started.
+    pending: Option<Stop>,
     process: Option<Process>,
     /// Unmounted when dropped.
     rootfs: Option<Rootfs>,

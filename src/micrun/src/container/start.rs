@@ -49,19 +49,30 @@ impl Container {
         // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
         let container = self.clone();
         let on_end = Box::new(move |ended| container.end(&mut container.lock(), ended));
-        inner.session = Some(self.surroundings.reactor.attach(session(on_end)));
+        let session = self.surroundings.reactor.attach(session(on_end));
+        inner.session = Some(session);
+        if let Some(stop) = inner.pending.take() {
+            self.deliver(session, stop);
+        }
     }
 
     /// The core does not run: the container has ended without ever having started.
     fn abandon(&self, error: Error) -> Error {
-        self.stop(&mut self.lock(), store::unknown_end(STATUS_NOT_STARTED));
+        let ended = store::unknown_end(STATUS_NOT_STARTED);
+        self.record(ended);
+        self.stop(&mut self.lock(), ended);
         error
     }
 
     /// The container has ended: by its core's end, which the reactor tells once, or by a signal before it ever ran.
     pub(super) fn end(&self, inner: &mut Inner, ended: Ended) {
+        // First, so that whoever has heard of the end finds it recorded.
+        self.record(ended);
         self.stop(inner, ended);
         self.surroundings.events.publish(&self.id, Event::Exit(ended));
+    }
+
+    fn record(&self, ended: Ended) {
         if let Err(error) = Record::ended(ended).write(&self.bundle) {
             log::warn!("{error}");
         }

@@ -269,7 +269,8 @@ fn a_failed_create_leaves_no_container_and_no_record() {
     let error = setting.create("c").expect_err("refused");
     assert_eq!(error.kind(), Kind::InvalidArgument);
     assert!(error.to_string().starts_with("firmware \"/firmware.elf\": "), "{error}");
-    assert!(setting.sandbox.is_empty());
+    assert!(setting.sandbox.close());
+    assert_eq!(kind(setting.create("c")), Kind::Unavailable);
     assert_eq!(Record::read(setting.bundle.path()), None);
     setting.no_more_events();
 }

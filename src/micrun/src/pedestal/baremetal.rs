@@ -94,7 +94,9 @@ impl Loaded {
             let piece = Piece::map(&*machine, segment.addr, segment.mem_len as usize)?;
             let memory = piece.window()?;
             memory.copy_in(0, bytes)?;
-            memory.zero(bytes.len(), memory.size() - bytes.len())?;
+            if !machine.zeroed() {
+                memory.zero(bytes.len(), memory.size() - bytes.len())?;
+            }
         }
         let layout = *elf.table_layout();
         // The board keeps shared memory below 4 GiB, as MICA's 32-bit addresses need.

@@ -122,6 +122,10 @@ impl Machine for FakeCore {
         self.ram.map(pa, len)
     }
 
+    fn zeroed(&self) -> bool {
+        true
+    }
+
     fn boot(&mut self, _: u64) -> Result<(), MachineError> {
         self.firmware = RefCell::new(Some(self.start()?));
         FakeCore::ring(&self.bell);

@@ -110,6 +110,8 @@ impl MachineError {
 pub trait Machine: Send {
     /// Maps `len` bytes of physical memory at `pa`, both multiples of the page size.
     fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError>;
+    /// True if memory that nobody has written yet reads as zero.
+    fn zeroed(&self) -> bool;
     /// Starts the core at `entry` (PSCI `CPU_ON`).
     fn boot(&mut self, entry: u64) -> Result<(), MachineError>;
     /// Interrupts the firmware.
@@ -144,8 +146,9 @@ pub struct Wanted {
 /// Prepares the wanted pedestal and loads `elf` into it. Nothing runs yet.
 pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
     let board: &Board = &board::QEMU_ARM64;
+    board.window(wanted.cpu)?;
     let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
-        "qemu" => Box::new(qemu::Qemu::new(board, wanted.cpu, nursery.clone())?),
+        "qemu" => Box::new(qemu::Qemu::new(wanted.cpu, nursery.clone())?),
         #[cfg(any(test, feature = "fake-core"))]
         "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu, elf)?),
         other => return Err(LoadError::Pedestal(other.to_owned())),

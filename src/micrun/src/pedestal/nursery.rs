@@ -6,7 +6,8 @@
 
 use std::io;
 use std::process::{Child, Command};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 /// What the main thread is asked for.
 #[derive(Debug)]
@@ -45,16 +46,24 @@ impl Nursery {
     }
 }
 
-/// The main thread's work until the process is to end; gives the exit code.
-pub fn work(queue: &Receiver<Chore>) -> i32 {
-    for chore in queue {
-        match chore {
-            Chore::Spawn(mut command, answer) => {
-                // A caller that gave up waiting drops the child, which then ends with us.
-                let _ = answer.send(command.spawn());
-            }
-            Chore::Exit(code) => return code,
+/// The main thread's work until the process is to end; gives the exit code. If there is nothing to do before
+/// `deadline`, `unused` is asked whether there is any point in going on.
+pub fn work(queue: &Receiver<Chore>, deadline: Duration, unused: impl FnOnce() -> bool) -> i32 {
+    let first = match queue.recv_timeout(deadline) {
+        Err(RecvTimeoutError::Timeout) if unused() => return 0,
+        first => first.ok(),
+    };
+    first.into_iter().chain(queue).find_map(do_chore).unwrap_or(0)
+}
+
+/// Does one chore; the exit code if it was the last one.
+fn do_chore(chore: Chore) -> Option<i32> {
+    match chore {
+        Chore::Spawn(mut command, answer) => {
+            // A caller that gave up waiting drops the child, which then ends with us.
+            let _ = answer.send(command.spawn());
+            None
         }
+        Chore::Exit(code) => Some(code),
     }
-    0
 }

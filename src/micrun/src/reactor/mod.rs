@@ -172,9 +172,9 @@ impl Loop {
 
     fn attach(&mut self, id: SessionId, mut session: Session) {
         if let Err(errno) = self.watch(id, &session) {
-            // Out of kernel memory or of watches: what is not watched cannot be served.
+            // Out of kernel memory or of watches: what is not watched cannot be served, not even to its end.
             log::error!("epoll: {errno}");
-            session.cut_power();
+            return session.give_up();
         }
         session.wake();
         self.sessions.insert(id.0, session);

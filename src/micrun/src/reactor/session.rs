@@ -116,6 +116,8 @@ pub struct Session {
     phase: Phase,
     /// A power-off was asked for.
     asked: bool,
+    /// Power was cut on request: nobody is to wait for the news.
+    cut: bool,
     woken: bool,
     /// The machine may have ended since the last turn.
     ended: bool,
@@ -133,6 +135,7 @@ impl Session {
             console,
             phase: Phase::Running,
             asked: false,
+            cut: false,
             woken: true,
             ended: true,
             patience: None,
@@ -198,7 +201,15 @@ impl Session {
     }
 
     pub(super) fn cut_power(&mut self) {
+        self.cut = true;
         self.finish(STATUS_KILLED);
+    }
+
+    /// Tells of the end although nobody watches it. The machine ends with the session.
+    pub(super) fn give_up(mut self) {
+        if let Some(on_end) = self.on_end.take() {
+            on_end(Ended { status: STATUS_LOST, at: SystemTime::now() });
+        }
     }
 
     pub(super) fn close_input(&mut self) {
@@ -336,7 +347,7 @@ impl Session {
             self.woken = true;
             return;
         }
-        if read && self.on_end.is_some() {
+        if read && !self.cut && self.on_end.is_some() {
             return;
         }
         if let Some(on_end) = self.on_end.take() {
@@ -368,6 +379,12 @@ impl Session {
         patience.interval = (patience.interval * 2).min(LAST_LOOK);
         patience.next = (!exhausted).then(|| now + patience.interval);
         let machine = &mut self.channel.link.machine;
-        if running { machine.kick() } else { machine.ask_affinity() }
+        // Not to a core whose firmware announced its end by itself: that has nothing more to hear.
+        if running || self.asked {
+            machine.kick();
+        }
+        if !running {
+            machine.ask_affinity();
+        }
     }
 }

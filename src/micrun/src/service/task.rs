@@ -113,9 +113,10 @@ impl Task for TaskService {
     }
 
     fn connect(&self, _: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
-        self.container(&request.id, "")?;
+        // Answered without a container too, or a restarted containerd would forget this server instead of ending it.
+        let task_pid = self.container(&request.id, "").map_or(0, |_| pid());
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Ok(api::ConnectResponse { shim_pid: pid(), task_pid: pid(), version, ..Default::default() })
+        Ok(api::ConnectResponse { shim_pid: pid(), task_pid, version, ..Default::default() })
     }
 
     fn resize_pty(&self, _: &TtrpcContext, request: api::ResizePtyRequest) -> Result<api::Empty> {
@@ -138,7 +139,7 @@ impl Task for TaskService {
     }
 
     fn shutdown(&self, context: &TtrpcContext, _: api::ShutdownRequest) -> Result<api::Empty> {
-        if self.sandbox.is_empty()
+        if self.sandbox.close()
             && let Some(on_shutdown) = self.on_shutdown.lock().unwrap().take()
         {
             on_shutdown(context.fd);

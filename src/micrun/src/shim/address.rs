@@ -1,14 +1,15 @@
 //! Where the server of a group listens.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use firmware::checksum;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::Failure;
 use super::args::Args;
@@ -26,8 +27,9 @@ const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.san
 pub(super) fn socket_path(args: &Args, bundle: &Bundle) -> PathBuf {
     let named = GROUPS.iter().find_map(|key| bundle.annotations.get(*key));
     let group = named.map_or(args.id.as_str(), String::as_str);
-    let unique = Path::new(&args.address).join(&args.namespace).join(group);
-    Path::new(DIR).join(checksum::sha256(unique.as_os_str().as_encoded_bytes()))
+    // Joined as text: a group that looks like a path leads to no other namespace.
+    let unique = format!("{}/{}/{group}", args.address, args.namespace);
+    Path::new(DIR).join(checksum::sha256(unique.as_bytes()))
 }
 
 /// The address by which containerd calls `path`.
@@ -66,8 +68,16 @@ impl Lock {
 
 /// Removes a socket on which nobody answers; one that answers serves other containers of the group.
 pub(super) fn remove_dead(path: &Path, _: &Lock) {
-    if UnixStream::connect(path).is_err() {
+    if !answers(path) {
         // Missing is the normal case.
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// True if a process listens at `path`. Does not wait for one that is too busy to accept.
+fn answers(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let Ok(socket) = socket(AddressFamily::Unix, SockType::Stream, flags, None) else { return true };
+    let Ok(address) = UnixAddr::new(path) else { return false };
+    matches!(connect(socket.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN))
 }

@@ -11,7 +11,6 @@ use super::Failure;
 use super::address::{self, Lock};
 use super::args::Args;
 use crate::bundle::Bundle;
-use crate::reactor::Ended;
 use crate::rootfs;
 use crate::service::delete_response;
 use crate::store::{self, Record};
@@ -20,34 +19,48 @@ use crate::sys;
 /// Exit status of a container whose core had to be stopped here, or whose end nobody saw.
 const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
 
-/// Cleans up and tells containerd how the container ended.
+/// Cleans up as far as it can, and tells containerd how the container ended. What cannot be cleaned up is one line each
+/// on standard error, and no reason to keep the answer back.
 pub(super) fn delete(args: &Args) -> Result<(), Failure> {
     let dir = bundle_dir(args)?;
-    let ended = stop(&dir)?;
-    let bundle = Bundle::open(&dir).ok();
+    let record = Record::read(&dir);
+    let stopped = record.as_ref().is_none_or(|record| done(stop(record)));
+    done(clean(args, &dir));
+    if stopped {
+        // Otherwise the next call tries again.
+        Record::remove(&dir);
+    }
+    let ended = record.and_then(|record| record.exit()).unwrap_or_else(|| store::unknown_end(STATUS_KILLED));
+    let response = delete_response(ended).write_to_bytes().map_err(|error| error.to_string())?;
+    std::io::stdout().write_all(&response).map_err(|error| format!("stdout: {error}"))
+}
+
+/// True if it was done; otherwise says why not.
+fn done(result: Result<(), Failure>) -> bool {
+    result.inspect_err(|failure| eprintln!("containerd-shim-mica-v2: {failure}")).is_ok()
+}
+
+/// Makes sure that nothing runs.
+fn stop(record: &Record) -> Result<(), Failure> {
+    let Some(process) = record.process else { return Ok(()) };
+    sys::kill_process(process).map_err(|error| format!("ending process {}: {error}", process.pid))
+}
+
+/// Unmounts, and removes the socket of a server that is gone.
+fn clean(args: &Args, dir: &Path) -> Result<(), Failure> {
+    let bundle = Bundle::open(dir).ok();
     let rootfs = bundle.as_ref().map_or_else(|| dir.join("rootfs"), |bundle| bundle.rootfs.clone());
     // Docker's root file system lies elsewhere and is Docker's to unmount.
-    if rootfs.starts_with(&dir) {
+    if rootfs.starts_with(dir) {
         rootfs::unmount(&rootfs).map_err(|errno| format!("unmounting {}: {errno}", rootfs.display()))?;
     }
     if let Some(bundle) = &bundle {
         address::remove_dead(&address::socket_path(args, bundle), &Lock::take()?);
     }
-    Record::remove(&dir);
-    let response = delete_response(ended).write_to_bytes().map_err(|error| error.to_string())?;
-    std::io::stdout().write_all(&response).map_err(|error| format!("stdout: {error}"))
+    Ok(())
 }
 
 fn bundle_dir(args: &Args) -> Result<PathBuf, Failure> {
     let dir = if args.bundle.is_empty() { std::env::current_dir() } else { Ok(PathBuf::from(&args.bundle)) };
     dir.map_err(|error| format!("working directory: {error}"))
-}
-
-/// Makes sure that nothing runs, and finds out how it ended.
-fn stop(bundle: &Path) -> Result<Ended, Failure> {
-    let Some(record) = Record::read(bundle) else { return Ok(store::unknown_end(STATUS_KILLED)) };
-    if let Some(process) = record.process {
-        sys::kill_process(process).map_err(|error| format!("ending process {}: {error}", process.pid))?;
-    }
-    Ok(record.exit().unwrap_or_else(|| store::unknown_end(STATUS_KILLED)))
 }

@@ -28,7 +28,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("containerd-shim-mica-v2: {failure}");
+            // Without a line end: containerd goes on in the same line with its own words.
+            eprint!("containerd-shim-mica-v2: {failure}");
             ExitCode::FAILURE
         }
     }

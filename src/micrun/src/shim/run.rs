@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ttrpc::Server;
 
 use super::Failure;
+use super::address::Lock;
 use super::args::Args;
 use super::logger;
 use crate::container::Surroundings;
@@ -33,6 +34,8 @@ pub(super) const SERVING: u8 = 0;
 const EVENTS: &str = "TTRPC_ADDRESS";
 /// Idle workers per connection: the library wants more than one as target and one as the least.
 const WORKERS: (usize, usize, usize) = (1, 2, 3);
+/// containerd creates a container milliseconds after `start`. A server without one after this long is forgotten.
+const UNUSED_DEADLINE: Duration = Duration::from_secs(60);
 /// How long the last events may take, and how long the client may take to read the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -59,13 +62,24 @@ fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failur
     publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
     let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
     let sandbox = Arc::new(Sandbox::new(surroundings));
-    let service = Arc::new(TaskService::new(sandbox, on_shutdown(nursery, socket_path(listener))));
+    let socket = socket_path(listener);
+    let service = Arc::new(TaskService::new(sandbox.clone(), on_shutdown(nursery, socket.clone())));
     let mut server = new_server(listener.as_fd(), &service).map_err(|error| format!("ttrpc: {error}"))?;
     server.start().map_err(|error| format!("ttrpc: {error}"))?;
     ready.write_all(&[SERVING]).map_err(|error| format!("the pipe to start: {error}"))?;
-    nursery::work(&chores);
+    nursery::work(&chores, UNUSED_DEADLINE, || forgotten(&sandbox, socket.as_deref()));
     events.flush(FAREWELL);
     Ok(())
+}
+
+/// True if containerd has forgotten the server that it had started: nobody else would end it.
+fn forgotten(sandbox: &Sandbox, socket: Option<&Path>) -> bool {
+    let unused = sandbox.close_unused();
+    if unused {
+        log::warn!("no container within {} s", UNUSED_DEADLINE.as_secs());
+        socket.inspect(|path| remove_socket(path));
+    }
+    unused
 }
 
 fn new_server(listener: BorrowedFd<'_>, service: &Arc<TaskService>) -> ttrpc::Result<Server> {
@@ -78,6 +92,13 @@ fn new_server(listener: BorrowedFd<'_>, service: &Arc<TaskService>) -> ttrpc::Re
     server.add_listener(listener.as_raw_fd())
 }
 
+/// From now on a `start` of this group makes a new server.
+fn remove_socket(path: &Path) {
+    // Without the lock a `start` might see the socket in one moment and not in the next; better that than no end.
+    let _lock = Lock::take();
+    let _ = std::fs::remove_file(path);
+}
+
 /// Where the listening socket is bound.
 fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
     let listener = UnixListener::from(listener.try_clone().ok()?);
@@ -88,8 +109,7 @@ fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
 fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> OnShutdown {
     Box::new(move |connection| {
         if let Some(path) = socket {
-            // From now on a `start` of this group makes a new server.
-            let _ = std::fs::remove_file(path);
+            remove_socket(&path);
         }
         let connection = sys::duplicate(connection);
         let wait = move || {

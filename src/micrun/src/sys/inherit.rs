@@ -13,9 +13,14 @@ const PARKED: RawFd = 64;
 /// The child gets `inherited` under their own numbers and the standard streams, nothing else, and dies with the thread
 /// that forks it.
 pub(crate) fn confine<const N: usize>(command: &mut Command, inherited: [RawFd; N]) {
+    let parent = std::process::id();
     let prepare = move || {
         // SAFETY: a system call without pointers; SIGKILL is a valid signal.
         check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }.into())?;
+        // A parent that was killed before this has left no signal behind.
+        if std::os::unix::process::parent_id() != parent {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
         close_on_exec()?;
         for descriptor in inherited {
             // SAFETY: a system call without pointers, on a descriptor that the caller of `confine` keeps open.

@@ -1,11 +1,13 @@
 //! The QEMU process: its command line, its descriptors, its end.
 
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 
 use super::super::nursery::Nursery;
 use super::super::ram::{Ram, SIZE};
@@ -27,8 +29,8 @@ pub(super) struct Emulator {
     child: Child,
     pidfd: OwnedFd,
     process: Process,
-    /// Kept open so that a late complaint does not end QEMU with SIGPIPE.
-    stderr: Option<ChildStderr>,
+    /// What QEMU complains of. Neither end blocks: QEMU may fill the pipe, and we may find it empty.
+    complaints: File,
     death: Option<Death>,
 }
 
@@ -44,7 +46,9 @@ impl Emulator {
         let inherited = [ram.as_fd().as_raw_fd(), doorbell.client().as_raw_fd()];
         let mut command = Command::new(&program);
         command.args(arguments(inherited, cpu));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let (complaints, stderr) =
+            pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(MachineError::system("a pipe"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         sys::confine(&mut command, inherited);
         let spawned = nursery.spawn(command);
         let mut child = spawned.map_err(|source| MachineError::Spawn { program: program.clone(), source })?;
@@ -55,26 +59,23 @@ impl Emulator {
             let _ = child.kill().and_then(|()| child.wait());
             MachineError::System { what: "watching the emulator", source }
         })?;
-        let stderr = child.stderr.take();
-        if let Some(stderr) = &stderr {
-            let nonblocking = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
-            fcntl(stderr, nonblocking).map_err(MachineError::system("the emulator's messages"))?;
-        }
-        Ok(Emulator { program, child, pidfd, process, stderr, death: None })
+        Ok(Emulator { program, child, pidfd, process, complaints: complaints.into(), death: None })
     }
 
     /// If it ended already: why, in its own words.
     pub(super) fn early_end(&mut self) -> Option<MachineError> {
         let death = self.death()?;
-        let mut text = Vec::new();
-        if let Some(stderr) = self.stderr.take() {
-            // Whatever can be read without waiting; the rest is not worth an error of its own.
-            let _ = stderr.take(MESSAGE_LIMIT).read_to_end(&mut text);
-        }
-        let text = String::from_utf8_lossy(&text);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        let message = last.map_or_else(|| format!("{death:?}"), str::to_owned);
+        let message = self.complaint().unwrap_or_else(|| format!("{death:?}"));
         Some(MachineError::Ended { program: self.program.clone(), message })
+    }
+
+    /// The last line that it printed.
+    fn complaint(&self) -> Option<String> {
+        let mut text = Vec::new();
+        // Whatever can be read without waiting; the rest is not worth an error of its own.
+        let _ = (&self.complaints).take(MESSAGE_LIMIT).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text);
+        text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
     }
 
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
@@ -90,8 +91,11 @@ impl Emulator {
         if self.death.is_none() {
             let status = self.child.try_wait().ok().flatten()?;
             self.death = Some(match (status.code(), status.signal()) {
-                // `-no-reboot`: the firmware's SYSTEM_OFF and SYSTEM_RESET both end QEMU with 0.
-                (Some(0), _) => Death::PoweredOff,
+                // `-no-reboot`: the firmware's SYSTEM_OFF and SYSTEM_RESET both end QEMU with 0, and so do signals
+                // that it catches.
+                (Some(0), _) => {
+                    self.complaint().and_then(|line| caught_signal(&line)).unwrap_or(Death::PoweredOff)
+                }
                 (Some(code), _) => Death::Failed(code),
                 (None, signal) => Death::Signal(signal.unwrap_or(libc::SIGKILL)),
             });
@@ -114,6 +118,12 @@ impl Drop for Emulator {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Reads QEMU's "terminating on signal 15 from pid 7" (`system/runstate.c`).
+fn caught_signal(complaint: &str) -> Option<Death> {
+    let (_, rest) = complaint.split_once("terminating on signal ")?;
+    rest.split(' ').next()?.parse().ok().map(Death::Signal)
 }
 
 fn program() -> String {
@@ -159,4 +169,17 @@ fn arguments([ram, bell]: [RawFd; 2], cpu: u32) -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_qemu_caught_is_read_from_its_last_words() {
+        let line = "qemu-system-aarch64: terminating on signal 15 from pid 4711 (kill)";
+        assert_eq!(caught_signal(line), Some(Death::Signal(15)));
+        assert_eq!(caught_signal("qemu-system-aarch64: terminating on signal many"), None);
+        assert_eq!(caught_signal("qemu-system-aarch64: warning"), None);
+    }
 }

@@ -21,7 +21,6 @@ use super::{Affinity, Death, Machine, MachineError, Process};
 use agent::Agent;
 use doorbell::Doorbell;
 use emulator::Emulator;
-use firmware::board::Board;
 
 /// From `exec` to an answering agent takes 40 to 560 ms on busy machines (measured); slower means broken.
 const BOOT_DEADLINE: Duration = Duration::from_secs(20);
@@ -39,8 +38,7 @@ pub struct Qemu {
 
 impl Qemu {
     /// Prepares RAM, doorbells and agent. No process is started.
-    pub fn new(board: &Board, cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
-        debug_assert!((1..board.cpus).contains(&cpu), "the caller checks the core");
+    pub fn new(cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
         let ram = Ram::new()?;
         let agent = Agent::load(&ram)?;
         Ok(Qemu { cpu, ram, doorbell: Doorbell::new()?, agent, nursery, emulator: None })
@@ -50,6 +48,10 @@ impl Qemu {
 impl Machine for Qemu {
     fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError> {
         self.ram.map(pa, len)
+    }
+
+    fn zeroed(&self) -> bool {
+        true
     }
 
     fn boot(&mut self, entry: u64) -> Result<(), MachineError> {

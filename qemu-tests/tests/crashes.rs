@@ -2,6 +2,8 @@
 //!
 //! Each test has a containerd of its own, so that they run at once and each knows what it left.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 use qemu_tests::{DEADLINE, Pty, Task, Testbed, kill_9, lives, wait_for};
 
@@ -89,6 +91,17 @@ fn a_killed_emulator_is_a_container_s_end_with_137() -> Result<()> {
     assert_eq!(console.wait(DEADLINE)?.code(), Some(137));
     bed.clean()?;
     live(&bed, "emulator")
+}
+
+#[test]
+fn an_emulator_that_catches_its_signal_is_no_success() -> Result<()> {
+    let bed = Testbed::new()?;
+    let mut console = bed.console("caught")?;
+    // QEMU catches SIGTERM and ends with exit code 0, as if the firmware had switched the board off.
+    let emulator = bed.task("caught").emulator()?.to_string();
+    anyhow::ensure!(Command::new("kill").args(["-TERM", &emulator]).status()?.success());
+    assert_eq!(console.wait(DEADLINE)?.code(), Some(143));
+    bed.clean()
 }
 
 #[test]

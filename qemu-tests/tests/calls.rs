@@ -7,7 +7,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use containerd_shim_protos::api::{DeleteResponse, ShutdownRequest, StateRequest};
+use containerd_shim_protos::api::{
+    CreateTaskRequest, DeleteRequest, DeleteResponse, KillRequest, PidsRequest, ShutdownRequest,
+    StateRequest, WaitRequest,
+};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
 use containerd_shim_protos::{Client, TaskClient};
@@ -186,6 +189,40 @@ fn both_versions_of_the_service_answer_and_errors_have_codes() {
 }
 
 #[test]
+fn many_waits_hold_no_threads_and_are_all_answered() {
+    const WAITS: usize = 40;
+    let bundle = bundle();
+    fs::create_dir(bundle.path().join("rootfs")).expect("made");
+    fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let client = server.client();
+    let (id, here) = ("c1".to_owned(), bundle.path().display().to_string());
+    let create = CreateTaskRequest { id: id.clone(), bundle: here, ..Default::default() };
+    client.create(context::with_duration(DEADLINE), &create).expect("created");
+    let wait = WaitRequest { id: id.clone(), ..Default::default() };
+    let waiting: Vec<_> = (0..WAITS)
+        .map(|_| (client.clone(), wait.clone()))
+        .map(|(client, wait)| thread::spawn(move || client.wait(context::with_duration(DEADLINE), &wait)))
+        .collect();
+    // Answered after the Waits, which came before on the same connection.
+    let pids = PidsRequest { id: id.clone(), ..Default::default() };
+    let pid = Server::pid(bundle.path());
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").count();
+    for _ in 0..WAITS {
+        client.pids(context::with_duration(DEADLINE), &pids).expect("still there");
+    }
+    assert!(threads() < WAITS / 2, "{} threads for {WAITS} waits", threads());
+    let kill = KillRequest { id: id.clone(), signal: 9, ..Default::default() };
+    client.kill(context::with_duration(DEADLINE), &kill).expect("ended");
+    for waiter in waiting {
+        let answer = waiter.join().expect("no panic").expect("an answer");
+        assert_eq!(answer.exit_status, 137);
+    }
+    let delete = DeleteRequest { id, ..Default::default() };
+    client.delete(context::with_duration(DEADLINE), &delete).expect("deleted");
+}
+
+#[test]
 fn shutdown_without_tasks_ends_the_server_and_leaves_no_socket() {
     let bundle = bundle();
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
@@ -235,10 +272,7 @@ fn mistakes_are_one_line() {
         complaint(&["stop"]),
         "containerd-shim-mica-v2: action \"stop\" is not known, there are: start, delete"
     );
-    assert_eq!(
-        complaint(&["-colour", "red", "start"]),
-        "containerd-shim-mica-v2: flag -colour is not known"
-    );
+    assert_eq!(complaint(&["-colour", "red", "start"]), "containerd-shim-mica-v2: flag -colour is not known");
     let by_hand = complaint(&[]);
     assert!(by_hand.contains("containerd calls this binary with `start`"), "{by_hand}");
     fs::remove_file(bundle.path().join("config.json")).expect("removed");

@@ -1,13 +1,25 @@
 //! The benchmarks: groups of measurements, each a median beside its budget and a peer from the same run.
 
+mod channel;
+mod conditions;
+mod driver;
+mod events;
+mod first_byte;
+mod idle;
+mod life;
+mod proc;
 mod report;
 mod size;
+mod stage;
+mod streams;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use self::report::Outcome;
+use self::stage::Stage;
 use crate::workspace::Workspace;
 
 pub(crate) use report::{Measurement, Unit};
@@ -16,11 +28,25 @@ pub(crate) use report::{Measurement, Unit};
 struct Group {
     name: &'static str,
     about: &'static str,
-    run: fn(&Workspace) -> Result<Vec<Measurement>>,
+    run: Run,
 }
 
-const GROUPS: [Group; 1] =
-    [Group { name: "size", about: "Size of the stripped static shim", run: size::run }];
+/// What a group needs.
+enum Run {
+    /// Products of the build only.
+    Files(fn(&Workspace) -> Result<Vec<Measurement>>),
+    /// Containers, and so root.
+    Containers(fn(&Stage) -> Result<Vec<Measurement>>),
+}
+
+/// `size` comes first: it builds, and what is measured later should not share the machine with a compiler.
+const GROUPS: [Group; 5] = [
+    Group { name: "size", about: "Size of the programs", run: Run::Files(size::run) },
+    Group { name: "life", about: "A container's life", run: Run::Containers(life::run) },
+    Group { name: "idle", about: "What an idle container costs", run: Run::Containers(idle::run) },
+    Group { name: "first-byte", about: "To the first console byte", run: Run::Containers(first_byte::run) },
+    Group { name: "channel", about: "The console's channel", run: Run::Containers(channel::run) },
+];
 
 /// The arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,22 +58,35 @@ struct Wish {
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let wish = parse(arguments)?;
     let workspace = Workspace::find()?;
-    let mut results = Vec::new();
-    for group in chosen(wish.group.as_deref())? {
+    let groups = chosen(wish.group.as_deref())?;
+    let containers = groups.iter().any(|group| matches!(group.run, Run::Containers(_)));
+    let stage = containers.then(|| Stage::build(&workspace)).transpose()?;
+    let mut outcomes = Vec::new();
+    for group in groups {
         println!("[{}] {} ...", group.name, group.about);
-        let measurements = (group.run)(&workspace)?;
-        print!("{}", report::table(&measurements));
-        results.push((group, measurements));
+        let outcome = measure(group, &workspace, stage.as_ref())?;
+        print!("{}", outcome.table());
+        outcomes.push(outcome);
     }
-    let within = results.iter().flat_map(|(_, measurements)| measurements).all(Measurement::is_within_budget);
-    report::write_markdown(&workspace.root.join("docs/benchmarks.md"), &results)?;
+    report::write_markdown(&workspace.root.join("docs/benchmarks.md"), &outcomes)?;
     if let Some(file) = wish.json {
-        report::write_json(&file, &results)?;
+        report::write_json(&file, &outcomes)?;
     }
-    if !within {
+    let mut measurements = outcomes.iter().flat_map(|outcome| &outcome.measurements);
+    if !measurements.all(Measurement::is_within_budget) {
         bail!("a measurement is over its budget");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn measure(group: &'static Group, workspace: &Workspace, stage: Option<&Stage>) -> Result<Outcome> {
+    let conditions = conditions::now(stage.map(|stage| stage.tools.qemu.as_path()))?;
+    let measurements = match (&group.run, stage) {
+        (Run::Files(run), _) => run(workspace)?,
+        (Run::Containers(run), Some(stage)) => run(stage)?,
+        (Run::Containers(_), None) => bail!("group {} has no stage", group.name),
+    };
+    Ok(Outcome { group, conditions, measurements })
 }
 
 fn parse(arguments: &[String]) -> Result<Wish> {
@@ -100,7 +139,8 @@ mod tests {
 
     #[test]
     fn an_unknown_group_is_answered_with_the_known_ones() {
-        assert!(chosen(Some("siez")).err().unwrap().to_string().ends_with("the groups are size"));
+        let error = chosen(Some("siez")).err().unwrap().to_string();
+        assert!(error.ends_with("the groups are size, life, idle, first-byte, channel"), "{error}");
         assert_eq!(chosen(None).unwrap().len(), GROUPS.len());
     }
 }

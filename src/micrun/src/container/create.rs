@@ -1,7 +1,7 @@
 //! Create: mounts, reads and loads, so that every error of image and board shows here and not at Start.
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex};
+use std::sync::Mutex;
 
 use super::{Container, Inner, Prepared, State, Surroundings};
 use crate::bundle::Bundle;
@@ -47,8 +47,16 @@ impl Container {
         let prepared = Some(Prepared { loaded, console });
         let (session, pending, process, rootfs) = (None, None, None, Some(rootfs));
         surroundings.events.publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
-        let inner = Mutex::new(Inner { state: State::Created, prepared, session, pending, process, rootfs });
-        Ok(Container { id, bundle, streams, surroundings, inner, stopped: Condvar::new() })
+        let inner = Mutex::new(Inner {
+            state: State::Created,
+            prepared,
+            waiters: Vec::new(),
+            session,
+            pending,
+            process,
+            rootfs,
+        });
+        Ok(Container { id, bundle, streams, surroundings, inner })
     }
 }
 

@@ -14,12 +14,13 @@ mod tests;
 mod wait;
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 pub use create::Request;
 use kill::Stop;
 pub use state::State;
 pub use stats::Usage;
+pub use wait::Waiter;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
@@ -49,14 +50,14 @@ pub struct Container {
     pub streams: Streams,
     surroundings: Surroundings,
     inner: Mutex<Inner>,
-    /// Notified when the state becomes `Stopped`.
-    stopped: Condvar,
 }
 
 struct Inner {
     state: State,
     /// What Start needs; gone afterwards.
     prepared: Option<Prepared>,
+    /// Told when the state becomes `Stopped`.
+    waiters: Vec<Box<dyn Waiter>>,
     session: Option<SessionId>,
     /// A signal that came while the core was being started.
     pending: Option<Stop>,

@@ -81,6 +81,8 @@ impl Container {
     pub(super) fn stop(&self, inner: &mut Inner, ended: Ended) {
         inner.state = State::Stopped(ended);
         inner.process = None;
-        self.stopped.notify_all();
+        for waiter in inner.waiters.drain(..) {
+            waiter.tell(ended);
+        }
     }
 }

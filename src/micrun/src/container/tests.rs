@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
-use super::{Container, Request, State, Surroundings};
+use super::{Container, Request, State, Surroundings, Waiter};
 use crate::console::Streams;
 use crate::error::{Error, Kind};
 use crate::events::{Event, Events, Item};
 use crate::pedestal::nursery::Nursery;
-use crate::reactor::Reactor;
+use crate::reactor::{Ended, Reactor};
 use crate::sandbox::Sandbox;
 use crate::store::Record;
 use firmware::test_elf::TestElf;
@@ -99,6 +99,28 @@ impl Setting {
     }
 }
 
+/// A waiter that blocks its test.
+struct Blocked {
+    ended: Sender<Ended>,
+}
+
+impl Waiter for Blocked {
+    fn gone(&self) -> bool {
+        false
+    }
+
+    fn tell(self: Box<Self>, ended: Ended) {
+        self.ended.send(ended).expect("the test waits");
+    }
+}
+
+/// How the container ends; waits until it has.
+fn end_of(container: &Container) -> Ended {
+    let (ended, told) = channel();
+    container.wait(Box::new(Blocked { ended }));
+    told.recv_timeout(DEADLINE).expect("the end in time")
+}
+
 /// Reads until `wanted` has come; gives all that came.
 fn read_until(reader: &mut File, wanted: &[u8]) -> Vec<u8> {
     let begun = Instant::now();
@@ -130,7 +152,7 @@ fn a_life_from_create_to_delete() {
     setting.type_in(&all);
     assert_eq!(read_until(&mut reader, &[254, 255]), all);
     container.kill(15).expect("asked");
-    assert_eq!(container.wait().status, 143);
+    assert_eq!(end_of(&container).status, 143);
     let ended = setting.sandbox.delete("c").expect("deleted");
     assert_eq!(ended.status, 143);
     assert!(matches!(setting.event(), Event::Create { .. }));
@@ -147,7 +169,7 @@ fn power_is_cut_by_sigkill() {
     let setting = Setting::new();
     let container = setting.running();
     container.kill(9).expect("done");
-    assert_eq!(container.wait().status, 137);
+    assert_eq!(end_of(&container).status, 137);
     assert_eq!(kind(container.kill(9)), Kind::NotFound);
 }
 
@@ -157,7 +179,7 @@ fn a_remote_that_lies_ends_its_own_container_only() {
     let (lying, honest) = (liar.running(), other.running());
     read_until(&mut liar.reader(), b"# ");
     liar.type_in(b"lie");
-    assert_eq!(lying.wait().status, 139);
+    assert_eq!(end_of(&lying).status, 139);
     let mut reader = other.reader();
     read_until(&mut reader, b"# ");
     other.type_in(b"still here");
@@ -179,7 +201,7 @@ fn each_request_needs_its_state() {
     assert_eq!(kind(setting.sandbox.delete("c")), Kind::FailedPrecondition);
     assert_eq!(kind(container.kill(28)), Kind::InvalidArgument);
     container.kill(9).expect("done");
-    container.wait();
+    end_of(&container);
     assert_eq!(kind(container.start()), Kind::FailedPrecondition);
     setting.sandbox.delete("c").expect("deleted");
     assert_eq!(kind(setting.sandbox.delete("c")), Kind::NotFound);
@@ -190,12 +212,14 @@ fn a_container_that_never_ran_is_deleted_without_an_exit() {
     let setting = Setting::new();
     setting.create("c").expect("created");
     let container = setting.sandbox.get("c").expect("there");
-    let waiters: Vec<_> =
-        (0..3).map(|_| container.clone()).map(|c| thread::spawn(move || c.wait())).collect();
+    let (sender, told) = channel();
+    for _ in 0..3 {
+        container.wait(Box::new(Blocked { ended: sender.clone() }));
+    }
     let ended = setting.sandbox.delete("c").expect("deleted");
     assert_eq!(ended.status, 137);
-    for waiter in waiters {
-        assert_eq!(waiter.join().expect("no panic"), ended);
+    for _ in 0..3 {
+        assert_eq!(told.recv_timeout(DEADLINE), Ok(ended));
     }
     assert!(matches!(setting.event(), Event::Create { .. }));
     assert_eq!(setting.event(), Event::Delete(ended));
@@ -208,7 +232,7 @@ fn sigkill_ends_a_container_that_never_ran() {
     setting.create("c").expect("created");
     let container = setting.sandbox.get("c").expect("there");
     container.kill(9).expect("done");
-    let ended = container.wait();
+    let ended = end_of(&container);
     assert_eq!(ended.status, 137);
     assert_eq!(kind(container.start()), Kind::FailedPrecondition);
     assert_eq!(setting.sandbox.delete("c").expect("deleted"), ended);
@@ -236,7 +260,7 @@ fn a_reader_that_does_not_read_delays_neither_kill_nor_delete_for_long() {
         thread::yield_now();
     }
     container.kill(9).expect("done");
-    assert_eq!(container.wait().status, 137);
+    assert_eq!(end_of(&container).status, 137);
     let begun = Instant::now();
     setting.sandbox.delete("c").expect("deleted");
     assert!(begun.elapsed() < DEADLINE);
@@ -248,17 +272,9 @@ fn the_record_tells_the_end() {
     let container = setting.running();
     assert_eq!(Record::read(setting.bundle.path()).expect("a record").exit(), None);
     container.kill(15).expect("asked");
-    container.wait();
-    // The record is written after the waiters were woken, and before TaskExit is the last event.
-    while setting.event() != Event::Exit(container.wait()) {}
-    let begun = Instant::now();
-    let recorded = loop {
-        match Record::read(setting.bundle.path()).and_then(|record| record.exit()) {
-            Some(ended) => break ended,
-            None => assert!(begun.elapsed() < DEADLINE, "no end recorded"),
-        }
-        thread::yield_now();
-    };
+    end_of(&container);
+    // Written before anybody was told.
+    let recorded = Record::read(setting.bundle.path()).and_then(|record| record.exit()).expect("an end");
     assert_eq!(recorded.status, 143);
 }
 

@@ -4,6 +4,7 @@ mod convert;
 pub mod publish;
 mod status;
 mod task;
+mod wait;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,19 +14,22 @@ use ttrpc::MethodHandler;
 
 pub use convert::delete_response;
 pub use task::{OnShutdown, TaskService};
+use wait::WaitMethod;
 
 /// The methods of a service by path.
 pub type Methods = HashMap<String, Box<dyn MethodHandler + Send + Sync>>;
 
-const SERVED: &str = "/containerd.task.v3.Task/";
-const ALSO: &str = "/containerd.task.v2.Task/";
+/// Where the generated code puts its methods.
+const GENERATED: &str = "/containerd.task.v3.Task/";
+const VERSIONS: [&str; 2] = [GENERATED, "/containerd.task.v2.Task/"];
 
 /// The Task service under both names: versions 2 and 3 differ in the package only, and containerd 1.x asks for 2.
 pub fn task_methods(service: &Arc<TaskService>) -> Methods {
-    let renamed = create_task(service.clone())
-        .into_iter()
-        .map(|(path, method)| (path.replacen(SERVED, ALSO, 1), method));
-    let mut methods: Methods = create_task(service.clone());
-    methods.extend(renamed);
+    let mut methods = Methods::new();
+    for version in VERSIONS {
+        let renamed = |(path, method): (String, _)| (path.replacen(GENERATED, version, 1), method);
+        methods.extend(create_task(service.clone()).into_iter().map(renamed));
+        methods.insert(format!("{version}Wait"), Box::new(WaitMethod { service: service.clone() }));
+    }
     methods
 }

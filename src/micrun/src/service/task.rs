@@ -38,7 +38,7 @@ impl TaskService {
     }
 
     /// The container that a request is about. Every exec id is unknown, as Exec makes none.
-    fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
+    pub(super) fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
         let container = self.sandbox.get(id)?;
         if exec_id.is_empty() { Ok(container) } else { Err(Error::NotFound(format!("{id}/{exec_id}"))) }
     }
@@ -48,6 +48,7 @@ fn empty() -> api::Empty {
     api::Empty::new()
 }
 
+/// All methods but Wait, which is in [`super::wait`].
 impl Task for TaskService {
     fn create(&self, _: &TtrpcContext, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
         if !request.checkpoint.is_empty() {
@@ -85,15 +86,6 @@ impl Task for TaskService {
         };
         response.status = status.into();
         Ok(response)
-    }
-
-    fn wait(&self, _: &TtrpcContext, request: api::WaitRequest) -> Result<api::WaitResponse> {
-        let ended = self.container(&request.id, &request.exec_id)?.wait();
-        Ok(api::WaitResponse {
-            exit_status: ended.status,
-            exited_at: convert::timestamp(ended.at),
-            ..Default::default()
-        })
     }
 
     fn kill(&self, _: &TtrpcContext, request: api::KillRequest) -> Result<api::Empty> {

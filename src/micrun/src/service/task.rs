@@ -48,7 +48,7 @@ fn empty() -> api::Empty {
     api::Empty::new()
 }
 
-/// All methods but Wait, which is in [`super::wait`].
+/// All methods but Wait, which is in `wait.rs`.
 impl Task for TaskService {
     fn create(&self, _: &TtrpcContext, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
         if !request.checkpoint.is_empty() {

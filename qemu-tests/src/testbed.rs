@@ -251,6 +251,18 @@ impl Task<'_> {
         self.bed.ctr.ok(&["container", "delete", &self.id]).map(drop)
     }
 
+    /// Ends it with a signal, deletes it and its container, and gives its exit status.
+    ///
+    /// # Errors
+    /// It does not end, or something is refused.
+    pub fn end_by(&self, signal: &str) -> Result<u32> {
+        self.kill(signal)?;
+        self.ended()?;
+        let status = self.delete()?;
+        self.remove_container()?;
+        Ok(status)
+    }
+
     fn line(&self) -> Result<Option<(u32, String)>> {
         let list = self.bed.ctr.ok(&["task", "ls"])?;
         let words = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());

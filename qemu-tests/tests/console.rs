@@ -217,10 +217,7 @@ fn a_fifo_that_is_never_read_blocks_nothing() -> Result<()> {
     std::fs::write(task.fifo("stdin")?, format!("flood {TOO_MUCH}\r"))?;
     wait_for("a full FIFO", DEADLINE, || is_full(&task).ok()?.then_some(()))?;
     assert_eq!(task.status()?.as_deref(), Some("RUNNING"));
-    task.kill("SIGKILL")?;
-    task.ended()?;
-    assert_eq!(task.delete()?, 137);
-    task.remove_container()?;
+    assert_eq!(task.end_by("SIGKILL")?, 137);
     bed.clean()?;
     // What was in it is still there for whoever comes late.
     let mut first = [0; 16];

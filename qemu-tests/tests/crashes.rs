@@ -47,10 +47,7 @@ fn twenty_detached_containers_in_a_row_leave_nothing() -> Result<()> {
     let bed = Testbed::new()?;
     for _ in 0..ROUNDS {
         let task = bed.detached("round")?;
-        task.kill("SIGKILL")?;
-        task.ended()?;
-        assert_eq!(task.delete()?, 137);
-        task.remove_container()?;
+        assert_eq!(task.end_by("SIGKILL")?, 137);
         bed.clean()?;
     }
     Ok(())
@@ -134,9 +131,6 @@ fn a_client_killed_in_the_foreground_leaves_a_task_that_can_be_ended() -> Result
     bed.console("orphan")?.detach()?;
     let task = bed.task("orphan");
     assert_eq!(task.status()?.as_deref(), Some("RUNNING"));
-    task.kill("SIGTERM")?;
-    task.ended()?;
-    assert_eq!(task.delete()?, 143);
-    task.remove_container()?;
+    assert_eq!(task.end_by("SIGTERM")?, 143);
     bed.clean()
 }

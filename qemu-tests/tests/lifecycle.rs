@@ -100,10 +100,7 @@ fn a_detached_container_is_attached_to_twice() -> Result<()> {
     second.send(b"echo later\r")?;
     second.expect("\r\nlater\r\n", DEADLINE)?;
     second.detach()?;
-    task.kill("SIGTERM")?;
-    task.ended()?;
-    assert_eq!(task.delete()?, 143);
-    task.remove_container()?;
+    assert_eq!(task.end_by("SIGTERM")?, 143);
     bed.clean()
 }
 
@@ -117,10 +114,7 @@ fn what_is_said_while_nobody_is_attached_is_not_lost() -> Result<()> {
     first.detach()?;
     fs::write(task.fifo("stdin")?, "echo later\r")?;
     task.attach()?.expect("echo later\r\nlater\r\n", DEADLINE)?;
-    task.kill("SIGKILL")?;
-    task.ended()?;
-    assert_eq!(task.delete()?, 137);
-    task.remove_container()?;
+    assert_eq!(task.end_by("SIGKILL")?, 137);
     bed.clean()
 }
 
@@ -154,10 +148,7 @@ fn a_task_that_was_never_started_is_deleted() -> Result<()> {
     let bed = Testbed::new()?;
     let task = bed.created("created")?;
     // Like runc's: clients refuse to delete what was created, and end it first.
-    task.kill("SIGKILL")?;
-    task.ended()?;
-    assert_eq!(task.delete()?, 137);
-    task.remove_container()?;
+    assert_eq!(task.end_by("SIGKILL")?, 137);
     bed.clean()
 }
 

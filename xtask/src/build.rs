@@ -27,6 +27,10 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The test RTOS for a core, as arguments of cargo.
+pub(crate) const RTOS: [&str; 7] =
+    ["--release", "-p", "test-rtos", "--features", "image", "--target", rustup::FIRMWARE];
+
 /// Builds everything.
 ///
 /// # Errors
@@ -57,18 +61,7 @@ pub(crate) fn shim(workspace: &Workspace, target: &str) -> Result<PathBuf> {
 }
 
 fn rtos(workspace: &Workspace) -> Result<PathBuf> {
-    let mut cargo = workspace.cargo();
-    cargo.args([
-        "build",
-        "--release",
-        "-p",
-        "test-rtos",
-        "--features",
-        "image",
-        "--target",
-        rustup::FIRMWARE,
-    ]);
-    sh::run(&mut cargo)?;
+    sh::run(workspace.cargo().arg("build").args(RTOS))?;
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 

@@ -36,6 +36,12 @@ fn hear(events: &mut Pty, topic: &str) -> Result<String> {
     events.expect("}", DEADLINE)
 }
 
+/// SIGTERM, as from a service manager.
+fn terminate(pid: u32) -> Result<()> {
+    anyhow::ensure!(Command::new("kill").args(["-TERM", &pid.to_string()]).status()?.success());
+    Ok(())
+}
+
 #[test]
 fn twenty_containers_in_a_row_leave_nothing() -> Result<()> {
     let bed = Testbed::new()?;
@@ -95,10 +101,22 @@ fn an_emulator_that_catches_its_signal_is_no_success() -> Result<()> {
     let bed = Testbed::new()?;
     let mut console = bed.console("caught")?;
     // QEMU catches SIGTERM and ends with exit code 0, as if the firmware had switched the board off.
-    let emulator = bed.task("caught").emulator()?.to_string();
-    anyhow::ensure!(Command::new("kill").args(["-TERM", &emulator]).status()?.success());
+    terminate(bed.task("caught").emulator()?)?;
     assert_eq!(console.wait(DEADLINE)?.code(), Some(143));
     bed.clean()
+}
+
+#[test]
+fn a_shim_that_is_asked_to_end_ends_its_container_orderly() -> Result<()> {
+    let bed = Testbed::new()?;
+    let task = bed.detached("asked")?;
+    let (shim, emulator) = (task.pid()?, task.emulator()?);
+    let mut events = bed.events()?;
+    terminate(shim)?;
+    assert!(hear(&mut events, "/tasks/exit")?.contains("\"exit_status\":143"));
+    drop(events);
+    both_end(shim, emulator)?;
+    forgotten(&bed, &task)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::container::{Container, Request, Surroundings};
 use crate::error::Error;
@@ -76,6 +77,20 @@ impl Sandbox {
         let mut slots = self.slots.lock().unwrap();
         slots.closed |= !slots.used;
         slots.closed
+    }
+
+    /// Asks all firmware to power itself off, and cuts the power of what still runs after `grace`.
+    pub fn end_all(&self, grace: Duration) {
+        let containers: Vec<_> = self.slots.lock().unwrap().containers.values().flatten().cloned().collect();
+        for (signal, deadline) in
+            [(libc::SIGTERM, Instant::now() + grace), (libc::SIGKILL, Instant::now() + 2 * grace)]
+        {
+            // What does not run refuses the signal and is not waited for.
+            let asked = containers.iter().filter(|container| container.kill(signal as u32).is_ok());
+            for container in asked.collect::<Vec<_>>() {
+                container.wait_for(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
     }
 
     /// Of two Deletes at once, the one that finds the container in its slot goes on.

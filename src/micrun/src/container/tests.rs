@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
-use super::{Container, Request, State, Surroundings, Waiter};
+use super::{Container, Request, State, Surroundings};
 use crate::console::Streams;
 use crate::error::{Error, Kind};
 use crate::events::{Event, Events, Item};
@@ -99,26 +99,9 @@ impl Setting {
     }
 }
 
-/// A waiter that blocks its test.
-struct Blocked {
-    ended: Sender<Ended>,
-}
-
-impl Waiter for Blocked {
-    fn gone(&self) -> bool {
-        false
-    }
-
-    fn tell(self: Box<Self>, ended: Ended) {
-        self.ended.send(ended).expect("the test waits");
-    }
-}
-
 /// How the container ends; waits until it has.
 fn end_of(container: &Container) -> Ended {
-    let (ended, told) = channel();
-    container.wait(Box::new(Blocked { ended }));
-    told.recv_timeout(DEADLINE).expect("the end in time")
+    container.wait_for(DEADLINE).expect("the end in time")
 }
 
 /// Reads until `wanted` has come; gives all that came.
@@ -212,14 +195,14 @@ fn a_container_that_never_ran_is_deleted_without_an_exit() {
     let setting = Setting::new();
     setting.create("c").expect("created");
     let container = setting.sandbox.get("c").expect("there");
-    let (sender, told) = channel();
-    for _ in 0..3 {
-        container.wait(Box::new(Blocked { ended: sender.clone() }));
-    }
+    let waiters: Vec<_> = (0..3)
+        .map(|_| container.clone())
+        .map(|container| thread::spawn(move || end_of(&container)))
+        .collect();
     let ended = setting.sandbox.delete("c").expect("deleted");
     assert_eq!(ended.status, 137);
-    for _ in 0..3 {
-        assert_eq!(told.recv_timeout(DEADLINE), Ok(ended));
+    for waiter in waiters {
+        assert_eq!(waiter.join().expect("no panic"), ended);
     }
     assert!(matches!(setting.event(), Event::Create { .. }));
     assert_eq!(setting.event(), Event::Delete(ended));

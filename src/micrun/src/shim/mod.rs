@@ -6,6 +6,7 @@ mod delete;
 mod logger;
 mod run;
 mod start;
+mod terminate;
 
 use std::process::ExitCode;
 

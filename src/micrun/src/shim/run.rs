@@ -14,7 +14,7 @@ use ttrpc::Server;
 use super::Failure;
 use super::address::Lock;
 use super::args::Args;
-use super::logger;
+use super::{logger, terminate};
 use crate::container::Surroundings;
 use crate::events::Events;
 use crate::pedestal::nursery::{self, Nursery};
@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failure> {
+    terminate::block().map_err(|errno| format!("signals: {errno}"))?;
     let (nursery, chores) = Nursery::new();
     let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
     let (events, queue) = Events::new();
@@ -62,6 +63,7 @@ fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failur
     publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
     let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
     let sandbox = Arc::new(Sandbox::new(surroundings));
+    terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
     let socket = socket_path(listener);
     let service = Arc::new(TaskService::new(sandbox.clone(), on_shutdown(nursery, socket.clone())));
     let mut server = new_server(listener.as_fd(), &service).map_err(|error| format!("ttrpc: {error}"))?;
@@ -111,7 +113,7 @@ fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> OnShutdown {
         if let Some(path) = socket {
             remove_socket(&path);
         }
-        let connection = sys::duplicate(connection);
+        let (connection, at_once) = (sys::duplicate(connection), nursery.clone());
         let wait = move || {
             if let Ok(connection) = connection {
                 wait_hangup(&connection);
@@ -119,7 +121,7 @@ fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> OnShutdown {
             nursery.exit(0);
         };
         if std::thread::Builder::new().spawn(wait).is_err() {
-            log::error!("no thread left to end with");
+            at_once.exit(0);
         }
     })
 }

@@ -5,13 +5,15 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::sys::signal::SigSet;
+
 use super::check;
 
 /// Copies are parked from here on while descriptors are renumbered, out of the way of all numbers a child is given.
 const PARKED: RawFd = 64;
 
-/// The child gets `inherited` under their own numbers and the standard streams, nothing else, and dies with the thread
-/// that forks it.
+/// The child gets `inherited` under their own numbers and the standard streams, nothing else, takes all signals, and
+/// dies with the thread that forks it.
 pub(crate) fn confine<const N: usize>(command: &mut Command, inherited: [RawFd; N]) {
     let parent = std::process::id();
     let prepare = move || {
@@ -21,6 +23,7 @@ pub(crate) fn confine<const N: usize>(command: &mut Command, inherited: [RawFd; 
         if std::os::unix::process::parent_id() != parent {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+        SigSet::empty().thread_set_mask()?;
         close_on_exec()?;
         for descriptor in inherited {
             // SAFETY: a system call without pointers, on a descriptor that the caller of `confine` keeps open.

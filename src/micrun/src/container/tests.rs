@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -20,6 +21,7 @@ use crate::pedestal::nursery::Nursery;
 use crate::reactor::{Ended, Reactor};
 use crate::sandbox::Sandbox;
 use crate::store::Record;
+use crate::sys;
 use firmware::test_elf::TestElf;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -236,6 +238,14 @@ fn a_reader_that_does_not_read_delays_neither_kill_nor_delete_for_long() {
     while filler.write(b"x").is_ok() {}
     let container = setting.sandbox.get("c").expect("there");
     container.start().expect("started");
+    // Input is taken only after the greeting was asked for, and the fake core greets at once.
+    let input = OpenOptions::new().read(true).write(true).open(setting.path("stdin")).expect("both ends");
+    (&input).write_all(b"x").expect("room");
+    let begun = Instant::now();
+    while sys::unread(input.as_fd()).expect("a fifo") > 0 {
+        assert!(begun.elapsed() < DEADLINE, "no input is taken");
+        thread::yield_now();
+    }
     container.kill(9).expect("done");
     assert_eq!(end_of(&container).status, 137);
     let begun = Instant::now();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use firmware::layout::{CLIENT_CONF, FIRMWARE};
 use firmware::test_elf::{TestElf, minimal_table};
-use qemu_tests::{Artifacts, Image, Options, Testbed};
+use qemu_tests::{Artifacts, DEADLINE, Image, Options, Testbed, wait_for};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
@@ -235,6 +235,28 @@ fn refused_start(emulator: &Path) -> Result<String> {
     task.remove_container()?;
     bed.clean()?;
     Ok(refused.complaint().into_owned())
+}
+
+#[test]
+fn an_emulator_that_hangs_is_killed_with_its_container() -> Result<()> {
+    let directory = TempDir::new()?;
+    let program = directory.path().join("qemu");
+    let begun = directory.path().join("begun");
+    fs::write(&program, format!("#!/bin/sh\n: > {}\nexec sleep 1000\n", begun.display()))?;
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755))?;
+    let bed = Testbed::with(&Options::with(&Artifacts::from_env()).env("MICRUN_QEMU", &program))?;
+    let words = bed.run_words(&["-d"], Artifacts::HELLO, "hangs");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut client = bed.ctr.pty(&words)?;
+    let task = bed.task("hangs");
+    wait_for("the emulator", DEADLINE, || begun.exists().then_some(()))?;
+    task.kill("SIGKILL")?;
+    assert!(!client.wait(DEADLINE)?.success());
+    let said = String::from_utf8_lossy(&client.transcript()).into_owned();
+    assert!(said.contains("firmware does not start: killed while it was being started"), "{said}");
+    assert_eq!(task.delete()?, 137);
+    task.remove_container()?;
+    bed.clean()
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! | SIGTERM, SIGINT, SIGQUIT, SIGHUP | the firmware is asked to power itself off |
 //! | others | refused: an RTOS has no signals |
 //!
-//! A signal that comes while the core is being started is delivered as soon as it runs.
+//! A signal that comes while the core is being started is delivered as soon as it runs; SIGKILL ends the start as well.
 
 use super::{Container, State};
 use crate::error::Error;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kill::{STATUS_NEVER_RAN, Stop};
 use super::{Container, Inner, Prepared, State};
 use crate::error::Error;
 use crate::events::Event;
@@ -16,7 +17,8 @@ impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
         let Prepared { loaded, console } = self.begin_start()?;
-        match loaded.start() {
+        let killed = || self.lock().pending == Some(Stop::AtOnce);
+        match loaded.start(&killed) {
             Ok(link) => {
                 let process = link.machine.process();
                 let recorded = Record::running(process).write(&self.bundle);
@@ -58,9 +60,11 @@ impl Container {
 
     /// The core does not run: the container has ended without ever having started.
     fn abandon(&self, error: Error) -> Error {
-        let ended = store::unknown_end(STATUS_NOT_STARTED);
+        let mut inner = self.lock();
+        let killed = inner.pending == Some(Stop::AtOnce);
+        let ended = store::unknown_end(if killed { STATUS_NEVER_RAN } else { STATUS_NOT_STARTED });
         self.record(ended);
-        self.stop(&mut self.lock(), ended);
+        self.stop(&mut inner, ended);
         error
     }
 

@@ -5,7 +5,7 @@
 //! | Created | Starting | Start |
 //! | Created | Stopped | SIGKILL or Delete: it never ran |
 //! | Starting | Running | the core runs |
-//! | Starting | Stopped | the core does not start |
+//! | Starting | Stopped | the core does not start, or SIGKILL came first |
 //! | Running | Stopped | the core's end, whatever its reason |
 
 use std::fmt;

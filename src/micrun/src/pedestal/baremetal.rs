@@ -106,14 +106,15 @@ impl Loaded {
         Ok(Loaded { machine, entry: elf.entry(), layout, placement, window, table })
     }
 
-    /// Starts the core and gives the running end of the link. Blocks for as long as the machine's own deadline.
+    /// Starts the core and gives the running end of the link. Blocks for as long as the machine's own deadline, or until
+    /// `give_up` says that it is not wanted any more.
     ///
     /// MICA starts the core first and sets up rings while it boots; nothing is lost by having them ready before, and
     /// a fast firmware then never sees half a table. The state word says `CPU_ON` before the core runs, so that a
     /// firmware that ends at once is not overwritten.
-    pub fn start(mut self) -> Result<Link, StartError> {
+    pub fn start(mut self, give_up: &dyn Fn() -> bool) -> Result<Link, StartError> {
         let host = self.prepare()?;
-        self.machine.boot(self.entry)?;
+        self.machine.boot(self.entry, give_up)?;
         let Loaded { machine, window, table, .. } = self;
         machine.kick();
         Ok(Link { machine, window, table, host })

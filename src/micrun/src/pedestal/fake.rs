@@ -126,7 +126,7 @@ impl Machine for FakeCore {
         true
     }
 
-    fn boot(&mut self, _: u64) -> Result<(), MachineError> {
+    fn boot(&mut self, _: u64, _: &dyn Fn() -> bool) -> Result<(), MachineError> {
         self.firmware = RefCell::new(Some(self.start()?));
         FakeCore::ring(&self.bell);
         Ok(())

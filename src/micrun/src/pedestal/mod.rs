@@ -70,6 +70,9 @@ pub enum MachineError {
         /// The last line it printed, or its exit status.
         message: String,
     },
+    /// Not wanted any more.
+    #[error("killed while it was being started")]
+    GivenUp,
     /// No answer in time.
     #[error("no answer from {whom} within {millis} ms")]
     Timeout {
@@ -112,8 +115,8 @@ pub trait Machine: Send {
     fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError>;
     /// True if memory that nobody has written yet reads as zero.
     fn zeroed(&self) -> bool;
-    /// Starts the core at `entry` (PSCI `CPU_ON`).
-    fn boot(&mut self, entry: u64) -> Result<(), MachineError>;
+    /// Starts the core at `entry` (PSCI `CPU_ON`). Asks `give_up` now and then whether it is still wanted.
+    fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError>;
     /// Interrupts the firmware.
     fn kick(&self);
     /// Readable when the firmware may have something for us, or [`Machine::affinity`] an answer.

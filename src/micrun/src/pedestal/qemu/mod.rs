@@ -54,10 +54,11 @@ impl Machine for Qemu {
         true
     }
 
-    fn boot(&mut self, entry: u64) -> Result<(), MachineError> {
+    fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
         let mut emulator = Emulator::start(&self.ram, &self.doorbell, self.cpu, &self.nursery)?;
-        self.agent.wait_ready(&self.doorbell, BOOT_DEADLINE, || emulator.early_end())?;
-        self.agent.cpu_on(&self.doorbell, self.cpu, entry, BOOT_DEADLINE, || emulator.early_end())?;
+        let mut hopeless = || emulator.early_end().or_else(|| give_up().then_some(MachineError::GivenUp));
+        self.agent.wait_ready(&self.doorbell, BOOT_DEADLINE, &mut hopeless)?;
+        self.agent.cpu_on(&self.doorbell, self.cpu, entry, BOOT_DEADLINE, &mut hopeless)?;
         self.emulator = Some(emulator);
         Ok(())
     }

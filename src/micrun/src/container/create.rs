@@ -12,7 +12,6 @@ use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
 use crate::store::Record;
-use firmware::board::QEMU_ARM64;
 use firmware::client_conf::{self, ClientConf, Pedestal};
 use firmware::file::{FileError, MAX_FIRMWARE_LEN};
 use firmware::{annotation, layout};
@@ -91,8 +90,7 @@ fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
         .unwrap_or_else(|| DEFAULT_PEDESTAL.to_owned())
 }
 
-fn choose_cpu(conf: Option<&ClientConf>) -> Result<u32, Error> {
+fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {
     let wrong = |source| RootfsError::Cpu { path: layout::CLIENT_CONF.to_owned(), source };
-    let asked = conf.map(ClientConf::single_cpu).transpose().map_err(wrong)?.flatten();
-    Ok(asked.unwrap_or_else(|| QEMU_ARM64.default_cpu()))
+    Ok(conf.map(ClientConf::single_cpu).transpose().map_err(wrong)?.flatten())
 }

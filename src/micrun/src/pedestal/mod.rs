@@ -142,19 +142,21 @@ pub trait Machine: Send {
 pub struct Wanted {
     /// `qemu`, later also `mcs`, `remoteproc`, `micad`.
     pub pedestal: String,
-    /// The core, by its number on the board.
-    pub cpu: u32,
+    /// The core, by its number on the board; the board's own choice if absent.
+    pub cpu: Option<u32>,
 }
 
 /// Prepares the wanted pedestal and loads `elf` into it. Nothing runs yet.
 pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
     let board: &Board = &board::QEMU_ARM64;
-    board.window(wanted.cpu)?;
+    let cpu = wanted.cpu.unwrap_or_else(|| board.default_cpu());
+    // A core that the board does not have is refused before anything is made for it.
+    board.window(cpu)?;
     let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
-        "qemu" => Box::new(qemu::Qemu::new(wanted.cpu, nursery.clone())?),
+        "qemu" => Box::new(qemu::Qemu::new(cpu, nursery.clone())?),
         #[cfg(any(test, feature = "fake-core"))]
-        "fake" => Box::new(fake::FakeCore::new(board, wanted.cpu, elf)?),
+        "fake" => Box::new(fake::FakeCore::new(board, cpu, elf)?),
         other => return Err(LoadError::Pedestal(other.to_owned())),
     };
-    Loaded::new(machine, board, wanted.cpu, elf)
+    Loaded::new(machine, board, cpu, elf)
 }

@@ -19,8 +19,8 @@ use crate::sys;
 /// Path of the emulator, instead of the one that `PATH` finds.
 const PROGRAM_VARIABLE: &str = "MICRUN_QEMU";
 const PROGRAM: &str = "qemu-system-aarch64";
-/// Most bytes of QEMU's complaints that are looked at.
-const MESSAGE_LIMIT: u64 = 4096;
+/// Most bytes of QEMU's complaints that are looked at: what a pipe holds.
+const MESSAGE_LIMIT: u64 = 64 << 10;
 
 /// A running emulator; killed and reaped when dropped.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) struct Emulator {
     process: Process,
     /// What QEMU complains of. Neither end blocks: QEMU may fill the pipe, and we may find it empty.
     complaints: File,
-    death: Option<Death>,
+    /// How it ended, and the last line that it printed.
+    end: Option<(Death, Option<String>)>,
 }
 
 impl Emulator {
@@ -59,18 +60,19 @@ impl Emulator {
             let _ = child.kill().and_then(|()| child.wait());
             MachineError::System { what: "watching the emulator", source }
         })?;
-        Ok(Emulator { program, child, pidfd, process, complaints: complaints.into(), death: None })
+        Ok(Emulator { program, child, pidfd, process, complaints: complaints.into(), end: None })
     }
 
     /// If it ended already: why, in its own words.
     pub(super) fn early_end(&mut self) -> Option<MachineError> {
-        let death = self.death()?;
-        let message = self.complaint().unwrap_or_else(|| format!("{death:?}"));
+        self.death()?;
+        let (death, last_words) = self.end.as_ref()?;
+        let message = last_words.clone().unwrap_or_else(|| format!("{death:?}"));
         Some(MachineError::Ended { program: self.program.clone(), message })
     }
 
-    /// The last line that it printed.
-    fn complaint(&self) -> Option<String> {
+    /// The last line that it printed. Empties the pipe, so there is only one reading of it.
+    fn last_words(&self) -> Option<String> {
         let mut text = Vec::new();
         // Whatever can be read without waiting; the rest is not worth an error of its own.
         let _ = (&self.complaints).take(MESSAGE_LIMIT).read_to_end(&mut text);
@@ -88,23 +90,23 @@ impl Emulator {
 
     /// Reaps it if it has ended.
     pub(super) fn death(&mut self) -> Option<Death> {
-        if self.death.is_none() {
+        if self.end.is_none() {
             let status = self.child.try_wait().ok().flatten()?;
-            self.death = Some(match (status.code(), status.signal()) {
+            let last_words = self.last_words();
+            let death = match (status.code(), status.signal()) {
                 // `-no-reboot`: the firmware's SYSTEM_OFF and SYSTEM_RESET both end QEMU with 0, and so do signals
                 // that it catches.
-                (Some(0), _) => {
-                    self.complaint().and_then(|line| caught_signal(&line)).unwrap_or(Death::PoweredOff)
-                }
+                (Some(0), _) => last_words.as_deref().and_then(caught_signal).unwrap_or(Death::PoweredOff),
                 (Some(code), _) => Death::Failed(code),
                 (None, signal) => Death::Signal(signal.unwrap_or(libc::SIGKILL)),
-            });
+            };
+            self.end = Some((death, last_words));
         }
-        self.death
+        self.end.as_ref().map(|(death, _)| *death)
     }
 
     pub(super) fn kill(&mut self) {
-        if self.death.is_none() {
+        if self.end.is_none() {
             // Fails only if it has ended, which `death` finds out.
             let _ = self.child.kill();
         }

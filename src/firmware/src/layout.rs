@@ -4,3 +4,5 @@
 pub const FIRMWARE: &str = "/firmware.elf";
 /// MICA's description of the client, in the form of [`crate::client_conf`].
 pub const CLIENT_CONF: &str = "/etc/mica/client.conf";
+/// Command of manifests for images without an entrypoint: Kubernetes refuses a container without any.
+pub const PLACEHOLDER: &str = "/micrun-placeholder";

@@ -39,7 +39,47 @@ struct Config {
     #[serde(default)]
     root: Option<Root>,
     #[serde(default)]
+    process: Option<Process>,
+    #[serde(default)]
     annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    linux: Option<Linux>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Process {
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    user: User,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Linux {
+    #[serde(default)]
+    namespaces: Vec<Namespace>,
+}
+
+/// The user that the container's process is to have: nothing to a core, but the owner of its streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// User id.
+    #[serde(default)]
+    pub uid: u32,
+    /// Group id.
+    #[serde(default)]
+    pub gid: u32,
+}
+
+/// A namespace that the container's process is to have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Namespace {
+    /// `network`, `ipc`, `uts`, `pid`, `mount`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it is; a new one if absent.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,8 +94,14 @@ pub struct Bundle {
     pub dir: PathBuf,
     /// Where the root file system is, or is to be mounted. Absolute.
     pub rootfs: PathBuf,
+    /// What its process would be run with: the image's entrypoint, or what the user says instead.
+    pub args: Vec<String>,
+    /// Whose process it would be.
+    pub user: User,
     /// Annotations of the container.
     pub annotations: BTreeMap<String, String>,
+    /// Namespaces that its process would have.
+    pub namespaces: Vec<Namespace>,
 }
 
 impl Bundle {
@@ -70,7 +116,9 @@ impl Bundle {
             serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
         // Joining an absolute path gives that path: Docker names its root file system so.
         let rootfs = dir.join(config.root.map_or_else(|| ROOTFS.into(), |root| root.path));
-        Ok(Bundle { dir: dir.to_owned(), rootfs, annotations: config.annotations })
+        let Process { args, user } = config.process.unwrap_or_default();
+        let namespaces = config.linux.unwrap_or_default().namespaces;
+        Ok(Bundle { dir: dir.to_owned(), rootfs, args, user, annotations: config.annotations, namespaces })
     }
 }
 

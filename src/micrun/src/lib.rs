@@ -13,6 +13,7 @@ pub mod console;
 pub mod container;
 pub mod error;
 pub mod events;
+pub mod kind;
 pub mod pedestal;
 pub mod reactor;
 pub mod rootfs;

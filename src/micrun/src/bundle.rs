@@ -43,6 +43,8 @@ struct Config {
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     #[serde(default)]
+    hostname: String,
+    #[serde(default)]
     linux: Option<Linux>,
 }
 
@@ -58,6 +60,8 @@ struct Process {
 struct Linux {
     #[serde(default)]
     namespaces: Vec<Namespace>,
+    #[serde(default)]
+    sysctl: BTreeMap<String, String>,
 }
 
 /// The user that the container's process is to have: nothing to a core, but the owner of its streams.
@@ -102,6 +106,10 @@ pub struct Bundle {
     pub annotations: BTreeMap<String, String>,
     /// Namespaces that its process would have.
     pub namespaces: Vec<Namespace>,
+    /// Its host name, empty for the host's.
+    pub hostname: String,
+    /// Kernel parameters of its namespaces.
+    pub sysctls: BTreeMap<String, String>,
 }
 
 impl Bundle {
@@ -115,10 +123,11 @@ impl Bundle {
         let config: Config =
             serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
         // Joining an absolute path gives that path: Docker names its root file system so.
-        let rootfs = dir.join(config.root.map_or_else(|| ROOTFS.into(), |root| root.path));
-        let Process { args, user } = config.process.unwrap_or_default();
-        let namespaces = config.linux.unwrap_or_default().namespaces;
-        Ok(Bundle { dir: dir.to_owned(), rootfs, args, user, annotations: config.annotations, namespaces })
+        let Config { root, process, annotations, hostname, linux } = config;
+        let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
+        let Process { args, user } = process.unwrap_or_default();
+        let Linux { namespaces, sysctl: sysctls } = linux.unwrap_or_default();
+        Ok(Bundle { dir: dir.to_owned(), rootfs, args, user, annotations, namespaces, hostname, sysctls })
     }
 }
 

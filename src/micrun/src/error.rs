@@ -3,9 +3,11 @@
 use crate::bundle::BundleError;
 use crate::console::StreamError;
 use crate::container::State;
+use crate::namespaces::NamespaceError;
 use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
 use crate::rootfs::RootfsError;
+use crate::sandbox::PodState;
 use crate::store::StoreError;
 
 /// Why a request is not served.
@@ -40,6 +42,18 @@ pub enum Error {
         /// The states in which it can be done.
         needed: &'static str,
     },
+    /// The pod is not in this state.
+    #[error("sandbox {id:?} is {state}, {action} needs it to be {needed}")]
+    PodState {
+        /// The pod.
+        id: String,
+        /// What was asked for.
+        action: &'static str,
+        /// Its state.
+        state: PodState,
+        /// The state in which it can be done.
+        needed: &'static str,
+    },
     /// A signal that means nothing to an RTOS.
     #[error("signal {0} means nothing to an rtos: use 15 (orderly power-off) or 9 (power is cut)")]
     Signal(u32),
@@ -66,6 +80,17 @@ pub enum Error {
     /// The firmware does not start.
     #[error("firmware does not start: {0}")]
     Start(#[from] StartError),
+    /// The pod's namespaces cannot be had.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A system call failed.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// The state record cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,13 +119,16 @@ impl Error {
         match self {
             Error::NotFound(_) | Error::Ended(_) => Kind::NotFound,
             Error::AlreadyExists(_) => Kind::AlreadyExists,
-            Error::State { .. } => Kind::FailedPrecondition,
+            Error::State { .. } | Error::PodState { .. } => Kind::FailedPrecondition,
             Error::BadId(_) | Error::Signal(_) | Error::Bundle(_) => Kind::InvalidArgument,
             Error::Unsupported(_) | Error::Stream(StreamError::Scheme { .. }) => Kind::Unimplemented,
             Error::Rootfs(error) if error.is_the_images() => Kind::InvalidArgument,
             Error::Load { source: LoadError::Machine(error), .. } => machine(error),
             Error::Load { .. } => Kind::InvalidArgument,
             Error::Start(StartError::Machine(error)) => machine(error),
+            Error::Namespace(NamespaceError::User) => Kind::Unimplemented,
+            Error::Namespace(error) if error.is_the_callers() => Kind::InvalidArgument,
+            Error::Namespace(_) | Error::System { .. } => Kind::Unavailable,
             Error::Closed | Error::Rootfs(_) | Error::Stream(_) | Error::Start(_) | Error::Store(_) => {
                 Kind::Unavailable
             }

@@ -31,8 +31,17 @@ pub enum Event {
 /// What is in the queue.
 #[derive(Debug)]
 pub enum Item {
-    /// An event of the container with that id, and when it happened.
-    Event(String, SystemTime, Event),
+    /// An event of the container with that id and pid, and when it happened.
+    Event {
+        /// Which container.
+        id: String,
+        /// The process that containerd was told of.
+        pid: u32,
+        /// When.
+        at: SystemTime,
+        /// What.
+        event: Event,
+    },
     /// Answered by dropping the sender when everything before it is dealt with.
     Flush(Sender<()>),
 }
@@ -51,9 +60,9 @@ impl Events {
     }
 
     /// Queues an event. Never blocks. There are four per container, so the queue is bounded by what was created.
-    pub fn publish(&self, id: &str, event: Event) {
+    pub fn publish(&self, id: &str, pid: u32, event: Event) {
         // A shim without an event endpoint has nobody at the other end, and nobody misses the event.
-        let _ = self.queue.send(Item::Event(id.to_owned(), SystemTime::now(), event));
+        let _ = self.queue.send(Item::Event { id: id.to_owned(), pid, at: SystemTime::now(), event });
     }
 
     /// Waits until everything queued so far is dealt with, at most `deadline`.

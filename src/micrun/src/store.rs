@@ -32,7 +32,7 @@ pub struct StoreError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     version: u32,
-    /// The process that stands for the core, while it may run.
+    /// The process that stands for the core or the pod, while it may run.
     pub process: Option<Process>,
     exit: Option<Exit>,
 }
@@ -45,20 +45,15 @@ struct Exit {
 }
 
 impl Record {
-    /// The record of a container that was created.
-    pub fn created() -> Record {
-        Record { version: VERSION, process: None, exit: None }
-    }
-
-    /// The record of a container that runs on `process`.
-    pub fn running(process: Option<Process>) -> Record {
-        Record { process, ..Record::created() }
+    /// The record of a container that has not ended; `process` is what has to be ended with it.
+    pub fn alive(process: Option<Process>) -> Record {
+        Record { version: VERSION, process, exit: None }
     }
 
     /// The record of a container that has ended.
     pub fn ended(ended: Ended) -> Record {
         let at = ended.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Record { exit: Some(Exit { status: ended.status, at }), ..Record::created() }
+        Record { exit: Some(Exit { status: ended.status, at }), ..Record::alive(None) }
     }
 
     /// How the container ended, if it has.
@@ -113,7 +108,7 @@ mod tests {
     fn a_record_survives_the_disk() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(Record::read(dir.path()), None);
-        let running = Record::running(Some(Process { pid: 7, start_time: 9 }));
+        let running = Record::alive(Some(Process { pid: 7, start_time: 9 }));
         running.write(dir.path()).expect("written");
         assert_eq!(Record::read(dir.path()), Some(running));
         let ended = Ended { status: 3, at: UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123) };

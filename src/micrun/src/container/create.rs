@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::{Container, Inner, Prepared, State, Surroundings};
+use super::{Container, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
 use crate::console::{Console, Streams};
 use crate::error::Error;
 use crate::events::Event;
+use crate::kind::Kind;
+use crate::pedestal::Process;
 use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
 use crate::store::Record;
+use crate::waiters::Waiters;
 use firmware::client_conf::{self, ClientConf, Pedestal};
 use firmware::file::{FileError, MAX_FIRMWARE_LEN};
 use firmware::{annotation, layout};
@@ -40,22 +43,49 @@ impl Container {
         let Request { id, bundle, mounts, streams } = request;
         let opened = Bundle::open(&bundle)?;
         let rootfs = Rootfs::mount(&opened.rootfs, &mounts)?;
-        let loaded = load(&opened, &rootfs, &surroundings.nursery)?;
-        let console = Console::open(&streams)?;
-        Record::created().write(&bundle)?;
-        let prepared = Some(Prepared { loaded, console });
-        let (session, pending, process, rootfs) = (None, None, None, Some(rootfs));
-        surroundings.events.publish(&id, Event::Create { bundle: bundle.clone(), streams: streams.clone() });
+        let prepared = prepare(&opened, &rootfs, &streams, &surroundings.nursery)?;
+        let process = prepared.process();
+        let pid = process.map_or_else(pid, |process| process.pid);
+        Record::alive(process).write(&bundle)?;
+        let created = Event::Create { bundle: bundle.clone(), streams: streams.clone() };
+        surroundings.events.publish(&id, pid, created);
         let inner = Mutex::new(Inner {
             state: State::Created,
-            prepared,
-            waiters: Vec::new(),
-            session,
-            pending,
+            prepared: Some(prepared),
+            waiters: Waiters::default(),
+            session: None,
+            infra: None,
+            pending: None,
             process,
-            rootfs,
+            rootfs: Some(rootfs),
         });
-        Ok(Container { id, bundle, streams, surroundings, inner })
+        Ok(Container { id, bundle, streams, pid, surroundings, inner })
+    }
+}
+
+impl Prepared {
+    /// The process that is there before Start.
+    fn process(&self) -> Option<Process> {
+        match self {
+            Prepared::Core { .. } => None,
+            Prepared::Infra(infra) => infra.process(),
+        }
+    }
+}
+
+fn prepare(
+    bundle: &Bundle,
+    rootfs: &Rootfs,
+    streams: &Streams,
+    nursery: &Nursery,
+) -> Result<Prepared, Error> {
+    match Kind::of(bundle) {
+        Kind::Infra => Ok(Prepared::Infra(Infra::new(bundle, nursery)?)),
+        // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
+        Kind::Rtos | Kind::Linux => {
+            let loaded = Box::new(load(bundle, rootfs, nursery)?);
+            Ok(Prepared::Core { loaded, console: Console::open(streams)? })
+        }
     }
 }
 

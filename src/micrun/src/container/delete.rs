@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kill::STATUS_NEVER_RAN;
+use super::kill::STATUS_KILLED;
 use super::{Container, State};
 use crate::error::Error;
 use crate::events::Event;
@@ -19,7 +19,7 @@ impl Container {
         match inner.state {
             State::Stopped(ended) => Ok(ended),
             State::Created => {
-                let ended = store::unknown_end(STATUS_NEVER_RAN);
+                let ended = store::unknown_end(STATUS_KILLED);
                 inner.prepared = None;
                 self.stop(&mut inner, ended);
                 Ok(ended)
@@ -42,6 +42,6 @@ impl Container {
         }
         drop(rootfs);
         Record::remove(&self.bundle);
-        self.surroundings.events.publish(&self.id, Event::Delete(ended));
+        self.publish(Event::Delete(ended));
     }
 }

@@ -8,13 +8,14 @@
 //!
 //! A signal that comes while the core is being started is delivered as soon as it runs; SIGKILL ends the start as well.
 
-use super::{Container, State};
+use super::{Container, Prepared, State};
+use crate::console::Console;
 use crate::error::Error;
 use crate::reactor::SessionId;
 use crate::store;
 
 /// Exit status of a container that SIGKILL ended, or that was deleted, before it ran, as runc's shim has it.
-pub(super) const STATUS_NEVER_RAN: u32 = 128 + libc::SIGKILL as u32;
+pub(super) const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,14 @@ impl Stop {
             _ => Err(Error::Signal(signal)),
         }
     }
+
+    /// Exit status of what does nothing but end at it.
+    pub(super) fn status(self) -> u32 {
+        match self {
+            Stop::Orderly => 128 + libc::SIGTERM as u32,
+            Stop::AtOnce => STATUS_KILLED,
+        }
+    }
 }
 
 impl Container {
@@ -42,9 +51,10 @@ impl Container {
         match (inner.state, inner.session) {
             (State::Stopped(_), _) => return Err(Error::Ended(self.id.clone())),
             (State::Running, Some(session)) => self.deliver(session, Stop::of(signal)?),
+            (State::Running, None) => self.end_infra(&mut inner, Stop::of(signal)?),
             (State::Created, _) if Stop::of(signal)? == Stop::AtOnce => {
                 inner.prepared = None;
-                self.end(&mut inner, store::unknown_end(STATUS_NEVER_RAN));
+                self.end(&mut inner, store::unknown_end(STATUS_KILLED));
             }
             // Kept until the core runs; of several the strongest.
             (State::Starting, _) => inner.pending = inner.pending.max(Some(Stop::of(signal)?)),
@@ -68,8 +78,8 @@ impl Container {
         let mut inner = self.lock();
         if let Some(session) = inner.session {
             self.surroundings.reactor.close_input(session);
-        } else if let Some(input) =
-            inner.prepared.as_mut().and_then(|prepared| prepared.console.input.as_mut())
+        } else if let Some(Prepared::Core { console: Console { input: Some(input), .. }, .. }) =
+            &mut inner.prepared
         {
             input.close();
         }

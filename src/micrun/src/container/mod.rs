@@ -5,6 +5,7 @@
 
 mod create;
 mod delete;
+mod infra;
 mod kill;
 mod start;
 mod state;
@@ -17,10 +18,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 pub use create::Request;
+use infra::Infra;
 use kill::Stop;
 pub use state::State;
 pub use stats::Usage;
-pub use wait::Waiter;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
@@ -28,6 +29,7 @@ use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
+use crate::waiters::Waiters;
 
 /// What a container needs of the shim around it.
 #[derive(Clone)]
@@ -48,6 +50,8 @@ pub struct Container {
     pub bundle: PathBuf,
     /// Its standard streams.
     pub streams: Streams,
+    /// The pid that containerd is told of.
+    pub pid: u32,
     surroundings: Surroundings,
     inner: Mutex<Inner>,
 }
@@ -57,8 +61,10 @@ struct Inner {
     /// What Start needs; gone afterwards.
     prepared: Option<Prepared>,
     /// Told when the state becomes `Stopped`.
-    waiters: Vec<Box<dyn Waiter>>,
+    waiters: Waiters,
     session: Option<SessionId>,
+    /// What a running infra container is.
+    infra: Option<Infra>,
     /// A signal that came while the core was being started.
     pending: Option<Stop>,
     process: Option<Process>,
@@ -66,12 +72,12 @@ struct Inner {
     rootfs: Option<Rootfs>,
 }
 
-struct Prepared {
-    loaded: Loaded,
-    console: Console,
+enum Prepared {
+    Core { loaded: Box<Loaded>, console: Console },
+    Infra(Infra),
 }
 
-/// The pid that containerd is told for every task: the shim's own. A core has none, and killing the shim does end the
+/// The pid that containerd is told for a core: the shim's own. A core has none, and killing the shim does end the
 /// emulated core, so the number is honest. Events are matched by container id.
 pub fn pid() -> u32 {
     std::process::id()

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::kill::{STATUS_NEVER_RAN, Stop};
+use super::kill::{STATUS_KILLED, Stop};
 use super::{Container, Inner, Prepared, State};
+use crate::console::Console;
 use crate::error::Error;
 use crate::events::Event;
 use crate::pedestal::Process;
+use crate::pedestal::baremetal::Loaded;
 use crate::reactor::{Ended, OnEnd, Session};
 use crate::store::{self, Record};
 
@@ -16,12 +18,18 @@ const STATUS_NOT_STARTED: u32 = 255;
 impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
-        let Prepared { loaded, console } = self.begin_start()?;
+        match self.begin_start()? {
+            Prepared::Core { loaded, console } => self.start_core(*loaded, console),
+            Prepared::Infra(infra) => self.start_infra(infra),
+        }
+    }
+
+    fn start_core(self: &Arc<Self>, loaded: Loaded, console: Console) -> Result<(), Error> {
         let killed = || self.lock().pending == Some(Stop::AtOnce);
         match loaded.start(&killed) {
             Ok(link) => {
                 let process = link.machine.process();
-                let recorded = Record::running(process).write(&self.bundle);
+                let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
                 self.commit_start(|on_end| Session::new(link, console, on_end), process);
@@ -47,7 +55,7 @@ impl Container {
         let mut inner = self.lock();
         inner.state = State::Running;
         inner.process = process;
-        self.surroundings.events.publish(&self.id, Event::Start);
+        self.publish(Event::Start);
         // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
         let container = self.clone();
         let on_end = Box::new(move |ended| container.end(&mut container.lock(), ended));
@@ -59,10 +67,10 @@ impl Container {
     }
 
     /// The core does not run: the container has ended without ever having started.
-    fn abandon(&self, error: Error) -> Error {
+    pub(super) fn abandon(&self, error: Error) -> Error {
         let mut inner = self.lock();
         let killed = inner.pending == Some(Stop::AtOnce);
-        let ended = store::unknown_end(if killed { STATUS_NEVER_RAN } else { STATUS_NOT_STARTED });
+        let ended = store::unknown_end(if killed { STATUS_KILLED } else { STATUS_NOT_STARTED });
         self.record(ended);
         self.stop(&mut inner, ended);
         error
@@ -73,7 +81,11 @@ impl Container {
         // First, so that whoever has heard of the end finds it recorded.
         self.record(ended);
         self.stop(inner, ended);
-        self.surroundings.events.publish(&self.id, Event::Exit(ended));
+        self.publish(Event::Exit(ended));
+    }
+
+    pub(super) fn publish(&self, event: Event) {
+        self.surroundings.events.publish(&self.id, self.pid, event);
     }
 
     fn record(&self, ended: Ended) {
@@ -85,8 +97,6 @@ impl Container {
     pub(super) fn stop(&self, inner: &mut Inner, ended: Ended) {
         inner.state = State::Stopped(ended);
         inner.process = None;
-        for waiter in inner.waiters.drain(..) {
-            waiter.tell(ended);
-        }
+        inner.waiters.tell(ended);
     }
 }

@@ -17,6 +17,17 @@ pub struct Usage {
     pub memory: u64,
 }
 
+impl Usage {
+    /// Both together.
+    pub fn and(self, other: Usage) -> Usage {
+        Usage {
+            user: self.user + other.user,
+            system: self.system + other.system,
+            memory: self.memory + other.memory,
+        }
+    }
+}
+
 impl Container {
     /// Usage now; zeroes if nothing runs.
     pub fn usage(&self) -> Usage {

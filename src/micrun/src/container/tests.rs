@@ -56,7 +56,7 @@ impl Setting {
         self.bundle.path().join(name)
     }
 
-    fn create(&self, id: &str) -> Result<(), Error> {
+    fn create(&self, id: &str) -> Result<u32, Error> {
         let stream = |name| self.path(name).display().to_string();
         let streams = Streams { stdin: stream("stdin"), stdout: stream("stdout"), ..Streams::default() };
         let bundle = self.bundle.path().to_owned();
@@ -88,7 +88,7 @@ impl Setting {
     /// The next event.
     fn event(&self) -> Event {
         match self.events.recv_timeout(DEADLINE).expect("an event in time") {
-            Item::Event(id, _, event) => {
+            Item::Event { id, event, .. } => {
                 assert_eq!(id, "c");
                 event
             }

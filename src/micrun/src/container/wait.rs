@@ -1,18 +1,11 @@
-//! Wait: any number of waiters, before and after the end. A waiter is an entry in a list, not a blocked thread.
+//! Wait: before and after the end.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::{Container, State};
 use crate::reactor::Ended;
-
-/// Somebody who wants to know how a container ends.
-pub trait Waiter: Send {
-    /// True if nobody is there to be told any more.
-    fn gone(&self) -> bool;
-    /// Tells. Must not block.
-    fn tell(self: Box<Self>, ended: Ended);
-}
+use crate::waiters::Waiter;
 
 /// A waiter on a thread of this process.
 struct Thread {
@@ -45,8 +38,6 @@ impl Container {
         if let State::Stopped(ended) = inner.state {
             return waiter.tell(ended);
         }
-        // Clients attach and detach for years; those that left are not kept.
-        inner.waiters.retain(|waiter| !waiter.gone());
-        inner.waiters.push(waiter);
+        inner.waiters.add(waiter);
     }
 }

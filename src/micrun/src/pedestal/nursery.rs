@@ -9,14 +9,21 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use crate::sys::{self, Hold, Step};
+
 /// What the main thread is asked for.
 #[derive(Debug)]
-pub enum Chore {
+pub(crate) enum Chore {
     /// Start this program and hand the child over.
     Spawn(Box<Command>, Sender<io::Result<Child>>),
+    /// Make a process that holds namespaces.
+    Hold(Box<Hold>, Sender<Held>),
     /// End the process with this exit code.
     Exit(i32),
 }
+
+/// The pid of the process that holds namespaces, or at which step it failed.
+pub(crate) type Held = Result<u32, (Step, io::Error)>;
 
 /// Hands chores to the main thread.
 #[derive(Clone, Debug)]
@@ -26,7 +33,7 @@ pub struct Nursery {
 
 impl Nursery {
     /// A nursery, and the queue that the main thread has to [`work`] on.
-    pub fn new() -> (Nursery, Receiver<Chore>) {
+    pub(crate) fn new() -> (Nursery, Receiver<Chore>) {
         let (chores, queue) = channel();
         (Nursery { chores }, queue)
     }
@@ -39,6 +46,14 @@ impl Nursery {
         child.recv().map_err(|_| gone())?
     }
 
+    /// Makes a process that holds namespaces as a child of the main thread.
+    pub(crate) fn hold(&self, wanted: Hold) -> Held {
+        let (answer, held) = channel();
+        let gone = || (Step::Fork, io::Error::other("the shim is ending"));
+        self.chores.send(Chore::Hold(Box::new(wanted), answer)).map_err(|_| gone())?;
+        held.recv().map_err(|_| gone())?
+    }
+
     /// Ends the process once the chores before are done.
     pub fn exit(&self, code: i32) {
         // Nobody listening means that the process is ending already.
@@ -48,7 +63,7 @@ impl Nursery {
 
 /// The main thread's work until the process is to end; gives the exit code. If there is nothing to do before
 /// `deadline`, `unused` is asked whether there is any point in going on.
-pub fn work(queue: &Receiver<Chore>, deadline: Duration, unused: impl FnOnce() -> bool) -> i32 {
+pub(crate) fn work(queue: &Receiver<Chore>, deadline: Duration, unused: impl FnOnce() -> bool) -> i32 {
     let first = match queue.recv_timeout(deadline) {
         Err(RecvTimeoutError::Timeout) if unused() => return 0,
         first => first.ok(),
@@ -62,6 +77,11 @@ fn do_chore(chore: Chore) -> Option<i32> {
         Chore::Spawn(mut command, answer) => {
             // A caller that gave up waiting drops the child, which then ends with us.
             let _ = answer.send(command.spawn());
+            None
+        }
+        Chore::Hold(wanted, answer) => {
+            // As above: nobody is left who wants it.
+            let _ = answer.send(sys::hold(&wanted));
             None
         }
         Chore::Exit(code) => Some(code),

@@ -8,6 +8,7 @@ mod session;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -28,6 +29,8 @@ pub struct SessionId(u64);
 const COMMANDS: u64 = 0;
 /// Set in a session's token for the descriptor that tells of the machine's end.
 const END: u64 = 1 << 63;
+/// Set in the token of a descriptor that belongs to no session; the rest is its number.
+const WATCHED: u64 = 1 << 62;
 /// Events taken from the kernel at once.
 const BATCH: usize = 16;
 
@@ -36,9 +39,13 @@ enum Command {
     PowerOff(SessionId),
     CutPower(SessionId),
     CloseInput(SessionId),
+    Watch(OwnedFd, OnReady),
     /// Forget the session; answered by dropping the sender when its streams are closed.
     Close(SessionId, Sender<()>),
 }
+
+/// Called once, from the reactor's thread; must not block.
+pub type OnReady = Box<dyn FnOnce() + Send>;
 
 /// Sends commands to the reactor.
 #[derive(Clone)]
@@ -55,7 +62,8 @@ impl Reactor {
         let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
-        let running = Loop { epoll, queue, bell: bell.clone(), sessions: BTreeMap::new() };
+        let running =
+            Loop { epoll, queue, bell: bell.clone(), sessions: BTreeMap::new(), watched: BTreeMap::new() };
         thread::Builder::new().name("reactor".into()).spawn(move || running.run())?;
         Ok(Reactor { commands, bell, next: Arc::new(AtomicU64::new(COMMANDS + 1)) })
     }
@@ -82,6 +90,11 @@ impl Reactor {
         self.send(Command::CloseInput(id));
     }
 
+    /// Calls `on_ready` when `descriptor` becomes readable.
+    pub fn watch(&self, descriptor: OwnedFd, on_ready: OnReady) {
+        self.send(Command::Watch(descriptor, on_ready));
+    }
+
     /// Forgets an ended session and waits until its streams are closed, at most `deadline`.
     pub fn close(&self, id: SessionId, deadline: Duration) {
         let (done, closed) = channel();
@@ -102,6 +115,8 @@ struct Loop {
     queue: Receiver<Command>,
     bell: Arc<EventFd>,
     sessions: BTreeMap<u64, Session>,
+    /// What else is waited for, by descriptor number.
+    watched: BTreeMap<u64, (OwnedFd, OnReady)>,
 }
 
 impl Loop {
@@ -121,6 +136,7 @@ impl Loop {
             for token in ready.iter().map(EpollEvent::data) {
                 match token {
                     COMMANDS => self.commands(),
+                    token if token & WATCHED != 0 => self.ready(token),
                     token => self.wake(token),
                 }
             }
@@ -144,6 +160,22 @@ impl Loop {
         }
     }
 
+    fn ready(&mut self, token: u64) {
+        if let Some((descriptor, on_ready)) = self.watched.remove(&token) {
+            // Closed before anybody acts on it, so that its number is free again.
+            drop(descriptor);
+            on_ready();
+        }
+    }
+
+    fn watch_descriptor(&mut self, descriptor: OwnedFd, on_ready: OnReady) {
+        let token = WATCHED | descriptor.as_raw_fd() as u64;
+        match self.epoll.add(&descriptor, EpollEvent::new(EpollFlags::EPOLLIN, token)) {
+            Ok(()) => drop(self.watched.insert(token, (descriptor, on_ready))),
+            Err(errno) => log::error!("epoll: {errno}; an end will not be noticed"),
+        }
+    }
+
     /// Gives a turn to every session that was woken or whose deadline has passed.
     fn turns(&mut self, now: Instant) {
         self.sessions.retain(|_, session| !session.due(now) || session.turn(now));
@@ -157,6 +189,7 @@ impl Loop {
                 Command::Attach(id, session) => self.attach(id, *session),
                 Command::PowerOff(id) => self.with(id, Session::power_off),
                 Command::CutPower(id) => self.with(id, Session::cut_power),
+                Command::Watch(descriptor, on_ready) => self.watch_descriptor(descriptor, on_ready),
                 Command::CloseInput(id) => self.with(id, Session::close_input),
                 Command::Close(id, done) => self.with(id, |session| session.close(done)),
             }

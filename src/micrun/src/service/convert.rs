@@ -8,7 +8,7 @@ use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::protobuf::{Message, MessageField};
 
 use crate::console::Streams;
-use crate::container::{Request, pid};
+use crate::container::Request;
 use crate::reactor::Ended;
 use crate::rootfs::Mount;
 
@@ -45,9 +45,9 @@ pub(super) fn any(name: &str, message: &impl Message) -> Any {
 }
 
 /// The answer to Delete and of the `delete` call.
-pub fn delete_response(ended: Ended) -> DeleteResponse {
+pub fn delete_response(pid: u32, ended: Ended) -> DeleteResponse {
     DeleteResponse {
-        pid: pid(),
+        pid,
         exit_status: ended.status,
         exited_at: timestamp(ended.at),
         ..DeleteResponse::default()

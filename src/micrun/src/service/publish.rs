@@ -17,7 +17,6 @@ use containerd_shim_protos::{Client, EventsClient};
 use ttrpc::{self, context};
 
 use super::convert::{any, timestamp};
-use crate::container::pid;
 use crate::events::{Event, Item};
 use crate::reactor::Ended;
 
@@ -39,8 +38,8 @@ pub fn start(address: &str, namespace: &str, items: Receiver<Item>) -> std::io::
     Ok(())
 }
 
-fn envelope(namespace: &str, id: &str, at: SystemTime, event: Event) -> Envelope {
-    let (topic, event) = message(id, event);
+fn envelope(namespace: &str, id: &str, pid: u32, at: SystemTime, event: Event) -> Envelope {
+    let (topic, event) = message(id, pid, event);
     Envelope {
         timestamp: timestamp(at),
         namespace: namespace.to_owned(),
@@ -51,7 +50,7 @@ fn envelope(namespace: &str, id: &str, at: SystemTime, event: Event) -> Envelope
 }
 
 /// The topic and the message of an event.
-fn message(id: &str, event: Event) -> (&'static str, Any) {
+fn message(id: &str, pid: u32, event: Event) -> (&'static str, Any) {
     let container_id = id.to_owned();
     match event {
         Event::Create { bundle, streams } => {
@@ -66,20 +65,20 @@ fn message(id: &str, event: Event) -> (&'static str, Any) {
                 container_id,
                 bundle: bundle.display().to_string(),
                 io: MessageField::some(io),
-                pid: pid(),
+                pid,
                 ..messages::TaskCreate::default()
             };
             ("/tasks/create", any("containerd.events.TaskCreate", &create))
         }
         Event::Start => {
-            let start = messages::TaskStart { container_id, pid: pid(), ..messages::TaskStart::default() };
+            let start = messages::TaskStart { container_id, pid, ..messages::TaskStart::default() };
             ("/tasks/start", any("containerd.events.TaskStart", &start))
         }
         Event::Exit(Ended { status, at }) => {
             let exit = messages::TaskExit {
                 id: container_id.clone(),
                 container_id,
-                pid: pid(),
+                pid,
                 exit_status: status,
                 exited_at: timestamp(at),
                 ..messages::TaskExit::default()
@@ -89,7 +88,7 @@ fn message(id: &str, event: Event) -> (&'static str, Any) {
         Event::Delete(Ended { status, at }) => {
             let delete = messages::TaskDelete {
                 container_id,
-                pid: pid(),
+                pid,
                 exit_status: status,
                 exited_at: timestamp(at),
                 ..messages::TaskDelete::default()
@@ -105,8 +104,8 @@ fn forward(items: &Receiver<Item>, address: &str, namespace: &str) {
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
-                Item::Event(id, at, event) => {
-                    insist(&mut client, address, &envelope(namespace, &id, at, event));
+                Item::Event { id, pid, at, event } => {
+                    insist(&mut client, address, &envelope(namespace, &id, pid, at, event));
                 }
                 Item::Flush(done) => drop(done),
             }

@@ -1,19 +1,21 @@
 //! containerd's Task service (`containerd.task.v2.Task` and `.v3.Task`).
 
-use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use containerd_shim_protos::Task;
 use containerd_shim_protos::api;
 use containerd_shim_protos::cgroups::metrics as v1;
 use containerd_shim_protos::cgroups_v2::metrics as v2;
-use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::{Message, MessageField};
 use ttrpc::{Result, TtrpcContext};
 
 use super::convert::{self, any};
+use super::end::End;
+use super::wait::{Register, parse};
 use crate::container::{Container, State, Usage, pid};
 use crate::error::Error;
+use crate::reactor::Ended;
 use crate::sandbox::Sandbox;
 
 const NO_EXEC: &str = "an rtos has no processes to exec: use its console (attach)";
@@ -21,24 +23,27 @@ const NO_PAUSE: &str = "pause and resume are not supported by this pedestal";
 const NO_CHECKPOINT: &str = "a core cannot be checkpointed: stop the container and start a new one";
 const NO_UPDATE: &str = "resources of a running core cannot be changed: create a new container";
 
-/// Called once, with the descriptor number of the connection that asked for the end.
-pub type OnShutdown = Box<dyn FnOnce(RawFd) + Send>;
-
 /// Serves requests for the containers of one sandbox.
 pub struct TaskService {
     sandbox: Arc<Sandbox>,
-    /// Taken by the first Shutdown that finds no task left.
-    on_shutdown: Mutex<Option<OnShutdown>>,
+    end: Arc<End>,
 }
 
 impl TaskService {
-    /// A service over `sandbox`. `on_shutdown` must not block, as the answer is sent after it.
-    pub fn new(sandbox: Arc<Sandbox>, on_shutdown: OnShutdown) -> TaskService {
-        TaskService { sandbox, on_shutdown: Mutex::new(Some(on_shutdown)) }
+    /// A service over `sandbox`; the first Shutdown that finds nothing left is the process's `end`.
+    pub fn new(sandbox: Arc<Sandbox>, end: Arc<End>) -> TaskService {
+        TaskService { sandbox, end }
+    }
+
+    /// The container that a Wait is about.
+    pub(super) fn waited(&self, payload: &[u8]) -> Result<Register> {
+        let request: api::WaitRequest = parse(payload)?;
+        let container = self.container(&request.id, &request.exec_id)?;
+        Ok(Box::new(move |waiter| container.wait(waiter)))
     }
 
     /// The container that a request is about. Every exec id is unknown, as Exec makes none.
-    pub(super) fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
+    fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
         let container = self.sandbox.get(id)?;
         if exec_id.is_empty() { Ok(container) } else { Err(Error::NotFound(format!("{id}/{exec_id}"))) }
     }
@@ -48,19 +53,31 @@ fn empty() -> api::Empty {
     api::Empty::new()
 }
 
-/// All methods but Wait, which is in `wait.rs`.
+/// The answer to Wait.
+pub(super) fn wait_response(ended: Ended) -> Vec<u8> {
+    let response = api::WaitResponse {
+        exit_status: ended.status,
+        exited_at: convert::timestamp(ended.at),
+        ..Default::default()
+    };
+    // Writing to memory fails only for messages over 2 GiB.
+    response.write_to_bytes().unwrap_or_default()
+}
+
+/// All methods but Wait, which is registered by hand.
 impl Task for TaskService {
     fn create(&self, _: &TtrpcContext, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
         if !request.checkpoint.is_empty() {
             return Err(Error::Unsupported(NO_CHECKPOINT).into());
         }
-        self.sandbox.create(convert::request(request))?;
-        Ok(api::CreateTaskResponse { pid: pid(), ..Default::default() })
+        let pid = self.sandbox.create(convert::request(request))?;
+        Ok(api::CreateTaskResponse { pid, ..Default::default() })
     }
 
     fn start(&self, _: &TtrpcContext, request: api::StartRequest) -> Result<api::StartResponse> {
-        self.container(&request.id, &request.exec_id)?.start()?;
-        Ok(api::StartResponse { pid: pid(), ..Default::default() })
+        let container = self.container(&request.id, &request.exec_id)?;
+        container.start()?;
+        Ok(api::StartResponse { pid: container.pid, ..Default::default() })
     }
 
     fn state(&self, _: &TtrpcContext, request: api::StateRequest) -> Result<api::StateResponse> {
@@ -68,7 +85,7 @@ impl Task for TaskService {
         let mut response = api::StateResponse {
             id: request.id,
             bundle: container.bundle.display().to_string(),
-            pid: pid(),
+            pid: container.pid,
             stdin: container.streams.stdin.clone(),
             stdout: container.streams.stdout.clone(),
             stderr: container.streams.stderr.clone(),
@@ -94,19 +111,19 @@ impl Task for TaskService {
     }
 
     fn delete(&self, _: &TtrpcContext, request: api::DeleteRequest) -> Result<api::DeleteResponse> {
-        self.container(&request.id, &request.exec_id)?;
-        Ok(convert::delete_response(self.sandbox.delete(&request.id)?))
+        let pid = self.container(&request.id, &request.exec_id)?.pid;
+        Ok(convert::delete_response(pid, self.sandbox.delete(&request.id)?))
     }
 
     fn pids(&self, _: &TtrpcContext, request: api::PidsRequest) -> Result<api::PidsResponse> {
-        self.container(&request.id, "")?;
-        let process = api::ProcessInfo { pid: pid(), ..Default::default() };
+        let pid = self.container(&request.id, "")?.pid;
+        let process = api::ProcessInfo { pid, ..Default::default() };
         Ok(api::PidsResponse { processes: vec![process], ..Default::default() })
     }
 
     fn connect(&self, _: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
         // Answered without a container too, or a restarted containerd would forget this server instead of ending it.
-        let task_pid = self.container(&request.id, "").map_or(0, |_| pid());
+        let task_pid = self.container(&request.id, "").map_or(0, |container| container.pid);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Ok(api::ConnectResponse { shim_pid: pid(), task_pid, version, ..Default::default() })
     }
@@ -131,10 +148,8 @@ impl Task for TaskService {
     }
 
     fn shutdown(&self, context: &TtrpcContext, _: api::ShutdownRequest) -> Result<api::Empty> {
-        if self.sandbox.close()
-            && let Some(on_shutdown) = self.on_shutdown.lock().unwrap().take()
-        {
-            on_shutdown(context.fd);
+        if self.sandbox.close() {
+            self.end.come(context);
         }
         Ok(empty())
     }
@@ -161,7 +176,7 @@ impl Task for TaskService {
 }
 
 /// The metrics message of the cgroup version that this host has: containerd and CRI take no other.
-fn metrics(usage: Usage) -> Any {
+pub(super) fn metrics(usage: Usage) -> Any {
     let total = usage.user + usage.system;
     if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         let cpu = v2::CPUStat {

@@ -1,48 +1,48 @@
-//! The method Wait, answered when the container ends without a thread that waits for it.
+//! The methods that wait for an end (Wait, WaitSandbox), answered without a thread that waits.
 //!
 //! The ttrpc library runs each request on a thread and has the generated code answer from there. A blocked Wait would
-//! cost a thread for as long as the container runs, and one more for each client that attaches and leaves. So this
-//! method is registered by hand: it puts the request's context into the container's list of waiters, and the answer goes
-//! out from whatever thread sees the end.
+//! cost a thread for as long as the container runs, and one more for each client that attaches and leaves. So these
+//! methods are registered by hand: they put the request's context into a list of waiters, and the answer goes out from
+//! whatever thread sees the end.
 
-use std::sync::Arc;
-
-use containerd_shim_protos::api::{WaitRequest, WaitResponse};
 use containerd_shim_protos::protobuf::Message;
 use ttrpc::proto::{Code, Request, Response};
 use ttrpc::{Error, MethodHandler, Result, TtrpcContext, get_status};
 
-use super::convert;
-use super::task::TaskService;
-use crate::container::Waiter;
 use crate::reactor::Ended;
+use crate::waiters::Waiter;
 
-/// The method.
-pub(super) struct WaitMethod {
-    pub(super) service: Arc<TaskService>,
+/// Puts a waiter into the list that a request is about.
+pub(super) type Register = Box<dyn FnOnce(Box<dyn Waiter>)>;
+
+/// One such method.
+pub(super) struct WaitMethod<F> {
+    /// Finds the list.
+    pub(super) find: F,
+    /// The payload of the answer.
+    pub(super) encode: fn(Ended) -> Vec<u8>,
 }
 
-impl MethodHandler for WaitMethod {
+impl<F: Fn(&[u8]) -> Result<Register>> MethodHandler for WaitMethod<F> {
     fn handler(&self, context: TtrpcContext, request: Request) -> Result<()> {
-        let waiter = Box::new(Call { context });
-        let request = match WaitRequest::parse_from_bytes(&request.payload) {
-            Ok(request) => request,
-            Err(error) => {
-                waiter.answer(Error::RpcStatus(get_status(Code::INVALID_ARGUMENT, error)).into());
-                return Ok(());
-            }
-        };
-        match self.service.container(&request.id, &request.exec_id) {
-            Ok(container) => container.wait(waiter),
-            Err(error) => waiter.answer(Error::from(error).into()),
+        let call = Box::new(Call { context, encode: self.encode });
+        match (self.find)(&request.payload) {
+            Ok(register) => register(call),
+            Err(error) => call.answer(error.into()),
         }
         Ok(())
     }
 }
 
-/// One call of Wait, not answered yet.
+/// Reads a request.
+pub(super) fn parse<M: Message>(payload: &[u8]) -> Result<M> {
+    M::parse_from_bytes(payload).map_err(|error| Error::RpcStatus(get_status(Code::INVALID_ARGUMENT, error)))
+}
+
+/// One call, not answered yet.
 struct Call {
     context: TtrpcContext,
+    encode: fn(Ended) -> Vec<u8>,
 }
 
 impl Call {
@@ -59,14 +59,7 @@ impl Waiter for Call {
     }
 
     fn tell(self: Box<Self>, ended: Ended) {
-        let response = WaitResponse {
-            exit_status: ended.status,
-            exited_at: convert::timestamp(ended.at),
-            ..WaitResponse::default()
-        };
-        // Writing to memory fails only for messages over 2 GiB.
-        let payload = response.write_to_bytes().unwrap_or_default();
         let status = Some(get_status(Code::OK, "")).into();
-        self.answer(Response { status, payload, ..Response::default() });
+        self.answer(Response { status, payload: (self.encode)(ended), ..Response::default() });
     }
 }

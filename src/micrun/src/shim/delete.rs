@@ -31,7 +31,8 @@ pub(super) fn delete(args: &Args) -> Result<(), Failure> {
         Record::remove(&dir);
     }
     let ended = record.and_then(|record| record.exit()).unwrap_or_else(|| store::unknown_end(STATUS_KILLED));
-    let response = delete_response(ended).write_to_bytes().map_err(|error| error.to_string())?;
+    // No process of the container is left to be named.
+    let response = delete_response(0, ended).write_to_bytes().map_err(|error| error.to_string())?;
     std::io::stdout().write_all(&response).map_err(|error| format!("stdout: {error}"))
 }
 

@@ -20,7 +20,7 @@ use crate::events::Events;
 use crate::pedestal::nursery::{self, Nursery};
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
-use crate::service::{OnShutdown, TaskService, publish, task_methods};
+use crate::service::{End, OnShutdown, SandboxService, TaskService, publish, sandbox_methods, task_methods};
 use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
@@ -65,8 +65,9 @@ fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failur
     let sandbox = Arc::new(Sandbox::new(surroundings));
     terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
     let socket = socket_path(listener);
-    let service = Arc::new(TaskService::new(sandbox.clone(), on_shutdown(nursery, socket.clone())));
-    let mut server = new_server(listener.as_fd(), &service).map_err(|error| format!("ttrpc: {error}"))?;
+    let end = Arc::new(End::new(on_shutdown(nursery, socket.clone())));
+    let mut server =
+        new_server(listener.as_fd(), &sandbox, &end).map_err(|error| format!("ttrpc: {error}"))?;
     server.start().map_err(|error| format!("ttrpc: {error}"))?;
     ready.write_all(&[SERVING]).map_err(|error| format!("the pipe to start: {error}"))?;
     nursery::work(&chores, UNUSED_DEADLINE, || forgotten(&sandbox, socket.as_deref()));
@@ -84,13 +85,16 @@ fn forgotten(sandbox: &Sandbox, socket: Option<&Path>) -> bool {
     unused
 }
 
-fn new_server(listener: BorrowedFd<'_>, service: &Arc<TaskService>) -> ttrpc::Result<Server> {
+fn new_server(listener: BorrowedFd<'_>, sandbox: &Arc<Sandbox>, end: &Arc<End>) -> ttrpc::Result<Server> {
+    let tasks = Arc::new(TaskService::new(sandbox.clone(), end.clone()));
+    let pods = Arc::new(SandboxService::new(sandbox.clone(), end.clone()));
     let (least, target, most) = WORKERS;
     let server = Server::new()
         .set_thread_count_min(least)
         .set_thread_count_default(target)
         .set_thread_count_max(most)
-        .register_service(task_methods(service));
+        .register_service(task_methods(&tasks))
+        .register_service(sandbox_methods(&pods));
     server.add_listener(listener.as_raw_fd())
 }
 

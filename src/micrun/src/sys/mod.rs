@@ -1,6 +1,7 @@
 //! The few system calls that neither `std` nor `nix` wraps safely: the only unsafe code of this crate.
 #![allow(unsafe_code, reason = "this is its place")]
 
+mod hold;
 mod inherit;
 mod process;
 
@@ -9,6 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::unistd::{SysconfVar, sysconf};
 
+pub(crate) use hold::{Hold, Step, hold};
 pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
 pub(crate) use process::{identify, kill_process, open_pidfd, process_stat};
 

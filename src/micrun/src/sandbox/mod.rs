@@ -1,10 +1,14 @@
 //! The containers that this shim serves: one, or those of a pod.
 
+mod pod;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::container::{Container, Request, Surroundings};
+pub use pod::{Pod, PodRequest, PodState};
+
+use crate::container::{Container, Request, Surroundings, Usage};
 use crate::error::Error;
 use crate::reactor::Ended;
 
@@ -18,6 +22,8 @@ pub struct Sandbox {
 struct Slots {
     /// `None`: a Create or Delete of that id is under way.
     containers: BTreeMap<String, Option<Arc<Container>>>,
+    /// The pod, if the Sandbox service made one.
+    pod: Option<Arc<Pod>>,
     /// There was a Create.
     used: bool,
     /// The process is about to end: nothing is created any more.
@@ -30,16 +36,17 @@ impl Sandbox {
         Sandbox { surroundings, slots: Mutex::default() }
     }
 
-    /// Makes a container.
-    pub fn create(&self, request: Request) -> Result<(), Error> {
+    /// Makes a container; the pid that stands for it.
+    pub fn create(&self, request: Request) -> Result<u32, Error> {
         let id = request.id.clone();
         self.reserve(&id)?;
         let created = Container::create(request, self.surroundings.clone());
         let mut slots = self.slots.lock().unwrap();
         match created {
             Ok(container) => {
+                let pid = container.pid;
                 slots.containers.insert(id, Some(Arc::new(container)));
-                Ok(())
+                Ok(pid)
             }
             Err(error) => {
                 slots.containers.remove(&id);
@@ -65,10 +72,52 @@ impl Sandbox {
         Ok(ended)
     }
 
-    /// Closes the sandbox if no container is left; true if it is closed.
+    /// Makes the pod that the containers belong to. Quick, so the lock is held all the way.
+    pub fn create_pod(&self, request: PodRequest) -> Result<(), Error> {
+        check_id(&request.id)?;
+        let mut slots = self.slots.lock().unwrap();
+        if slots.closed {
+            return Err(Error::Closed);
+        }
+        if slots.pod.is_some() {
+            return Err(Error::AlreadyExists(request.id));
+        }
+        slots.pod = Some(Arc::new(Pod::create(request, &self.surroundings.nursery)?));
+        slots.used = true;
+        Ok(())
+    }
+
+    /// The pod of that id.
+    pub fn pod(&self, id: &str) -> Result<Arc<Pod>, Error> {
+        let pod = self.slots.lock().unwrap().pod.clone();
+        pod.filter(|pod| pod.id == id).ok_or_else(|| Error::NotFound(id.to_owned()))
+    }
+
+    /// Ends the pod and whatever still runs in it, with `grace` for the firmware.
+    pub fn stop_pod(&self, id: &str, grace: Duration) -> Result<(), Error> {
+        let pod = self.pod(id)?;
+        self.end_all(grace);
+        pod.stop();
+        Ok(())
+    }
+
+    /// Ends everything at once, for good.
+    pub fn shut_down_pod(&self, id: &str) -> Result<(), Error> {
+        self.stop_pod(id, Duration::ZERO)?;
+        self.slots.lock().unwrap().closed = true;
+        Ok(())
+    }
+
+    /// What all containers together have used.
+    pub fn usage(&self) -> Usage {
+        let containers = self.containers();
+        containers.iter().map(|container| container.usage()).fold(Usage::default(), Usage::and)
+    }
+
+    /// Closes the sandbox if nothing is left in it; true if it is closed.
     pub fn close(&self) -> bool {
         let mut slots = self.slots.lock().unwrap();
-        slots.closed |= slots.containers.is_empty();
+        slots.closed |= slots.containers.is_empty() && slots.pod.is_none();
         slots.closed
     }
 
@@ -81,7 +130,7 @@ impl Sandbox {
 
     /// Asks all firmware to power itself off, and cuts the power of what still runs after `grace`.
     pub fn end_all(&self, grace: Duration) {
-        let containers: Vec<_> = self.slots.lock().unwrap().containers.values().flatten().cloned().collect();
+        let containers = self.containers();
         for (signal, deadline) in
             [(libc::SIGTERM, Instant::now() + grace), (libc::SIGKILL, Instant::now() + 2 * grace)]
         {
@@ -91,6 +140,10 @@ impl Sandbox {
                 container.wait_for(deadline.saturating_duration_since(Instant::now()));
             }
         }
+    }
+
+    fn containers(&self) -> Vec<Arc<Container>> {
+        self.slots.lock().unwrap().containers.values().flatten().cloned().collect()
     }
 
     /// Of two Deletes at once, the one that finds the container in its slot goes on.
@@ -106,9 +159,7 @@ impl Sandbox {
     }
 
     fn reserve(&self, id: &str) -> Result<(), Error> {
-        if !valid_id(id) {
-            return Err(Error::BadId(id.to_owned()));
-        }
+        check_id(id)?;
         let mut slots = self.slots.lock().unwrap();
         if slots.closed {
             return Err(Error::Closed);
@@ -120,6 +171,10 @@ impl Sandbox {
         slots.containers.insert(id.to_owned(), None);
         Ok(())
     }
+}
+
+fn check_id(id: &str) -> Result<(), Error> {
+    if valid_id(id) { Ok(()) } else { Err(Error::BadId(id.to_owned())) }
 }
 
 /// True for the ids that containerd makes (its `identifiers` package); they become parts of paths.

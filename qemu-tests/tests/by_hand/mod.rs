@@ -1,0 +1,87 @@
+//! A shim called by hand, as containerd calls it, without containerd.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use containerd_shim_protos::api::ShutdownRequest;
+use containerd_shim_protos::ttrpc::context;
+use containerd_shim_protos::{Client, TaskClient};
+use qemu_tests::{Artifacts, wait_for};
+use tempfile::TempDir;
+
+/// For what must happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+const UNIMPORTANT: Duration = Duration::from_secs(5);
+
+/// A bundle with the smallest `config.json`. Its path is part of the group's address, so tests do not meet.
+pub fn bundle() -> TempDir {
+    let bundle = TempDir::new().expect("a directory");
+    fs::write(bundle.path().join("config.json"), r#"{"root":{"path":"rootfs"}}"#).expect("written");
+    bundle
+}
+
+/// A call of the binary in `bundle`; the "containerd" of that address is the bundle's own.
+pub fn call(bundle: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(Artifacts::from_env().shim());
+    command.current_dir(bundle).args(["-namespace", "calls", "-id", "c1"]);
+    command.arg("-address").arg(bundle.join("containerd.sock")).args(words);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+pub fn output(command: &mut Command) -> Output {
+    finish(command.spawn().expect("the shim runs"))
+}
+
+/// Waits for a call to end. Its pipes reach their end only if the server did not inherit them.
+pub fn finish(child: Child) -> Output {
+    let waiting = thread::spawn(move || child.wait_with_output().expect("its output"));
+    wait_for("the call's end", DEADLINE, || waiting.is_finished().then_some(())).expect("it ends");
+    waiting.join().expect("no panic")
+}
+
+/// The address that `start` printed.
+pub fn address(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// A running server, ended at the end of the test.
+pub struct Server {
+    pub address: String,
+}
+
+impl Server {
+    pub fn client(&self) -> TaskClient {
+        TaskClient::new(Client::connect(&self.address).expect("the server answers"))
+    }
+
+    /// The server's process: the one whose command line names the bundle.
+    pub fn pid(bundle: &Path) -> u32 {
+        let named = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&*bundle.to_string_lossy())
+        };
+        let pids: Vec<u32> = fs::read_dir("/proc")
+            .expect("proc")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(named)
+            .collect();
+        assert_eq!(pids.len(), 1, "one server of {}: {pids:?}", bundle.display());
+        pids[0]
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The server may be gone already; what is left is for the tests that look.
+        if let Ok(client) = Client::connect(&self.address) {
+            let request = ShutdownRequest::default();
+            let _ = TaskClient::new(client).shutdown(context::with_duration(UNIMPORTANT), &request);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
 
-use containerd_shim_protos::Client;
+use containerd_shim_protos::TaskClient;
 use containerd_shim_protos::api::{
     CreateTaskRequest, DeleteRequest, DeleteResponse, KillRequest, PidsRequest, ShutdownRequest,
     StateRequest, WaitRequest,
@@ -102,7 +102,7 @@ fn the_server_inherits_its_socket_and_nothing_of_ours() {
 fn both_versions_of_the_service_answer_and_errors_have_codes() {
     let bundle = bundle();
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
-    let client = Client::connect(&server.address).expect("the server answers");
+    let client = server.connect();
     for version in ["v2", "v3"] {
         let request = containerd_shim_protos::ttrpc::proto::Request {
             service: format!("containerd.task.{version}.Task"),
@@ -126,7 +126,7 @@ fn many_waits_hold_no_threads_and_are_all_answered() {
     fs::create_dir(bundle.path().join("rootfs")).expect("made");
     fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
-    let client = server.client();
+    let client = TaskClient::new(server.connect());
     let (id, here) = ("c1".to_owned(), bundle.path().display().to_string());
     let create = CreateTaskRequest { id: id.clone(), bundle: here, ..Default::default() };
     client.create(context::with_duration(DEADLINE), &create).expect("created");
@@ -158,7 +158,8 @@ fn shutdown_without_tasks_ends_the_server_and_leaves_no_socket() {
     let bundle = bundle();
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
     let pid = Server::pid(bundle.path());
-    let answer = server.client().shutdown(context::with_duration(DEADLINE), &ShutdownRequest::default());
+    let answer = TaskClient::new(server.connect())
+        .shutdown(context::with_duration(DEADLINE), &ShutdownRequest::default());
     answer.expect("the answer arrives before the end");
     let gone = || (!lives(pid)).then_some(());
     wait_for("the server's end", DEADLINE, gone).expect("it ends by itself");

@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use by_hand::{DEADLINE, Server, address, bundle, call, output};
-use containerd_shim_protos::Client;
 use containerd_shim_protos::sandbox_api::{
     CreateSandboxRequest, PingRequest, PlatformRequest, SandboxMetricsRequest, SandboxStatusRequest,
     ShutdownSandboxRequest, StartSandboxRequest, StopSandboxRequest, WaitSandboxRequest,
@@ -64,7 +63,6 @@ fn a_pod_has_a_process_in_its_namespaces_and_its_rtos_in_the_same_shim() {
     let rtos = bed.task("rtos");
     assert_eq!(rtos.pid().expect("a task"), parent(holder));
     let mut console = rtos.attach().expect("attached");
-    console.send(b"\r").expect("sent");
     console.expect(PROMPT, DEADLINE).expect("a prompt");
     // Whoever kills the process that stands for the pod means the pod, not its containers.
     kill_9(holder).expect("killed");
@@ -148,7 +146,7 @@ fn the_sandbox_service_makes_a_pod_without_a_container() {
     let bundle = bundle();
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
     let shim = Server::pid(bundle.path());
-    let client = SandboxClient::new(Client::connect(&server.address).expect("the server answers"));
+    let client = SandboxClient::new(server.connect());
     let network = Network::new();
     let sandbox_id = "c1".to_owned();
     let status = |verbose| {

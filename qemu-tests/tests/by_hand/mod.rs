@@ -56,8 +56,9 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn client(&self) -> TaskClient {
-        TaskClient::new(Client::connect(&self.address).expect("the server answers"))
+    /// A connection of its own.
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.address).expect("the server answers")
     }
 
     /// The server's process: the one whose command line names the bundle.

@@ -19,6 +19,9 @@ pub enum Error {
     /// The server has been told to end.
     #[error("this shim is ending, a new one has to be started")]
     Closed,
+    /// The caller has stopped waiting for it.
+    #[error("container {0:?} was not made within the time that the caller waits")]
+    Late(String),
     /// The id is taken.
     #[error("container {0:?} exists already")]
     AlreadyExists(String),
@@ -129,9 +132,12 @@ impl Error {
             Error::Namespace(NamespaceError::User) => Kind::Unimplemented,
             Error::Namespace(error) if error.is_the_callers() => Kind::InvalidArgument,
             Error::Namespace(_) | Error::System { .. } => Kind::Unavailable,
-            Error::Closed | Error::Rootfs(_) | Error::Stream(_) | Error::Start(_) | Error::Store(_) => {
-                Kind::Unavailable
-            }
+            Error::Closed
+            | Error::Late(_)
+            | Error::Rootfs(_)
+            | Error::Stream(_)
+            | Error::Start(_)
+            | Error::Store(_) => Kind::Unavailable,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use super::{Container, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
@@ -35,17 +36,23 @@ pub struct Request {
     pub mounts: Vec<Mount>,
     /// Standard streams.
     pub streams: Streams,
+    /// When the caller stops waiting, if it does.
+    pub deadline: Option<Instant>,
 }
 
 impl Container {
     /// Makes a container ready to start. On an error nothing is left: what was mounted and mapped is dropped.
     pub fn create(request: Request, surroundings: Surroundings) -> Result<Container, Error> {
-        let Request { id, bundle, mounts, streams } = request;
+        let Request { id, bundle, mounts, streams, deadline } = request;
         let opened = Bundle::open(&bundle)?;
         let rootfs = Rootfs::mount(&opened.rootfs, &mounts)?;
         let prepared = prepare(&opened, &rootfs, &streams, &surroundings.nursery)?;
         let process = prepared.process();
         let pid = process.map_or_else(pid, |process| process.pid);
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            // Nobody would ever delete what nobody heard of.
+            return Err(Error::Late(id));
+        }
         Record::alive(process).write(&bundle)?;
         let created = Event::Create { bundle: bundle.clone(), streams: streams.clone() };
         surroundings.events.publish(&id, pid, created);

@@ -57,10 +57,14 @@ impl Setting {
     }
 
     fn create(&self, id: &str) -> Result<u32, Error> {
+        self.create_before(id, None)
+    }
+
+    fn create_before(&self, id: &str, deadline: Option<Instant>) -> Result<u32, Error> {
         let stream = |name| self.path(name).display().to_string();
         let streams = Streams { stdin: stream("stdin"), stdout: stream("stdout"), ..Streams::default() };
         let bundle = self.bundle.path().to_owned();
-        self.sandbox.create(Request { id: id.to_owned(), bundle, mounts: Vec::new(), streams })
+        self.sandbox.create(Request { id: id.to_owned(), bundle, mounts: Vec::new(), streams, deadline })
     }
 
     /// A running container.
@@ -276,6 +280,17 @@ fn a_failed_create_leaves_no_container_and_no_record() {
     assert_eq!(kind(setting.create("c")), Kind::Unavailable);
     assert_eq!(Record::read(setting.bundle.path()), None);
     setting.no_more_events();
+}
+
+#[test]
+fn a_create_that_nobody_waits_for_leaves_no_container() {
+    let setting = Setting::new();
+    let late = setting.create_before("c", Some(Instant::now()));
+    assert_eq!(kind(late), Kind::Unavailable);
+    assert!(setting.sandbox.get("c").is_err());
+    assert_eq!(Record::read(setting.bundle.path()), None);
+    setting.no_more_events();
+    setting.create_before("c", Some(Instant::now() + DEADLINE)).expect("in time");
 }
 
 #[test]

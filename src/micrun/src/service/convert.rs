@@ -1,6 +1,6 @@
 //! Between protobuf messages and our own types.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use containerd_shim_protos::api::{CreateTaskRequest, DeleteResponse};
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
@@ -12,7 +12,8 @@ use crate::container::Request;
 use crate::reactor::Ended;
 use crate::rootfs::Mount;
 
-pub(super) fn request(request: CreateTaskRequest) -> Request {
+/// `timeout`: how long the caller waits, in nanoseconds; 0 for ever, as ttrpc has it.
+pub(super) fn request(request: CreateTaskRequest, timeout: i64) -> Request {
     let mount = |mount: containerd_shim_protos::api::Mount| Mount {
         kind: mount.type_,
         source: mount.source,
@@ -28,7 +29,13 @@ pub(super) fn request(request: CreateTaskRequest) -> Request {
             stderr: request.stderr,
             terminal: request.terminal,
         },
+        deadline: deadline(timeout),
     }
+}
+
+fn deadline(timeout: i64) -> Option<Instant> {
+    let timeout = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0)?;
+    Instant::now().checked_add(Duration::from_nanos(timeout))
 }
 
 pub(super) fn timestamp(at: SystemTime) -> MessageField<Timestamp> {

@@ -66,11 +66,15 @@ pub(super) fn wait_response(ended: Ended) -> Vec<u8> {
 
 /// All methods but Wait, which is registered by hand.
 impl Task for TaskService {
-    fn create(&self, _: &TtrpcContext, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
+    fn create(
+        &self,
+        context: &TtrpcContext,
+        request: api::CreateTaskRequest,
+    ) -> Result<api::CreateTaskResponse> {
         if !request.checkpoint.is_empty() {
             return Err(Error::Unsupported(NO_CHECKPOINT).into());
         }
-        let pid = self.sandbox.create(convert::request(request))?;
+        let pid = self.sandbox.create(convert::request(request, context.timeout_nano))?;
         Ok(api::CreateTaskResponse { pid, ..Default::default() })
     }
 

@@ -35,6 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const GROUP: &str = "io.containerd.runc.v2.group";
 
 /// A shim and the container that it is to run.
+#[derive(Clone)]
 pub(super) struct Runtime {
     pub(super) program: PathBuf,
     /// OCI's `config.json`.
@@ -43,9 +44,10 @@ pub(super) struct Runtime {
 
 impl Runtime {
     /// The same for containers that share the server of the group with this name.
-    pub(super) fn in_group(mut self, name: String) -> Self {
-        self.spec["annotations"][GROUP] = Value::from(name);
-        self
+    pub(super) fn in_group(&self, name: &str) -> Self {
+        let mut grouped = self.clone();
+        grouped.spec["annotations"][GROUP] = Value::from(name);
+        grouped
     }
 }
 

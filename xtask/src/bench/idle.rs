@@ -13,68 +13,86 @@ use super::{Measurement, Unit, proc};
 
 /// Budget of the shim with one container: 2 MiB.
 const BUDGET: f64 = 2048.0;
-/// How long context switches are counted.
-const WINDOW: Duration = Duration::from_secs(5);
-/// How many such windows there are.
-const WINDOWS: usize = 3;
+/// How long context switches are counted. Shims wake up at whole seconds if at all.
+const WINDOW: Duration = Duration::from_secs(20);
+const WINDOWS_PER_MINUTE: f64 = 3.0;
 /// How long a started container is left alone before it counts as idle.
 const SETTLING: Duration = Duration::from_secs(1);
-/// A pod as large as a board has cores for.
-const MANY: usize = 10;
 const PEER: &str = "runc shim, busybox";
 const PROMPT: &str = "rtos# ";
+
+/// Many containers at once.
+struct Crowd {
+    name: &'static str,
+    containers: usize,
+    /// They share one server, as a pod's do.
+    pod: bool,
+    /// Which share of runc's memory is promised.
+    share: Option<f64>,
+}
+
+/// Of one shim everything counts that is mapped only once; of many the kernel's sharing shows.
+const CROWDS: [Crowd; 4] = [
+    Crowd { name: "1 fake core", containers: 1, pod: false, share: Some(0.125) },
+    Crowd { name: "10 fake cores in 10 shims", containers: 10, pod: false, share: Some(0.125) },
+    Crowd { name: "50 fake cores in 50 shims", containers: 50, pod: false, share: None },
+    Crowd { name: "20 fake cores in one pod", containers: 20, pod: true, share: None },
+];
 
 /// What is measured of one or more servers together.
 struct Cost {
     /// KiB.
     pss: f64,
     threads: f64,
-    switches: Vec<f64>,
+    switches: f64,
 }
 
 pub(super) fn run(stage: &Stage) -> Result<Vec<Measurement>> {
     let (hello, emulator) = hello(stage)?;
-    let busybox = || stage.busybox(&["sleep", "600"]);
-    let one = cost_of(stage, &[stage.fake()])?;
-    let one_peer = cost_of(stage, &[busybox()?])?;
-    let pod = cost_of(stage, &pod(stage, || Ok(stage.fake()))?)?;
-    let pod_peer = cost_of(stage, &self::pod(stage, busybox)?)?;
-    let mut rows = compare("hello on QEMU", &hello, &one_peer, Some(BUDGET))?;
-    rows.push(Measurement::new("hello on QEMU: PSS of QEMU itself", Unit::Kibibytes, &[emulator])?);
-    rows.extend(compare("fake core", &one, &one_peer, Some(BUDGET))?);
-    rows.extend(compare("one pod of ten fake cores", &pod, &pod_peer, None)?);
+    let pss = Measurement::new("hello on QEMU: PSS of the shim", Unit::Kibibytes, &[hello.pss])?;
+    let mut rows = vec![
+        pss.budget(BUDGET),
+        Measurement::new("hello on QEMU: threads", Unit::Count, &[hello.threads])?,
+        Measurement::new("hello on QEMU: wake-ups per minute", Unit::Count, &[hello.switches])?,
+        Measurement::new("hello on QEMU: PSS of QEMU itself", Unit::Kibibytes, &[emulator])?,
+    ];
+    for crowd in &CROWDS {
+        println!("  {} ...", crowd.name);
+        let own = cost_of(stage, crowd, &stage.fake())?;
+        let peer = cost_of(stage, crowd, &stage.busybox(&["sleep", "600"])?)?;
+        rows.extend(compare(crowd, &own, &peer)?);
+    }
     Ok(rows)
 }
 
-fn compare(name: &str, own: &Cost, peer: &Cost, budget: Option<f64>) -> Result<Vec<Measurement>> {
-    let row = |what: &str, unit, own: &[f64], peer: &[f64]| {
-        Measurement::new(&format!("{name}: {what}"), unit, own)?.peer(PEER, peer)
+fn compare(crowd: &Crowd, own: &Cost, peer: &Cost) -> Result<[Measurement; 3]> {
+    let row = |what: &str, unit, own: f64, peer: f64| {
+        Measurement::new(&format!("{}: {what}", crowd.name), unit, &[own])?.peer(PEER, &[peer])
     };
-    let pss = row("PSS of the shim", Unit::Kibibytes, &[own.pss], &[peer.pss])?;
-    Ok(vec![
-        budget.into_iter().fold(pss, Measurement::budget),
-        row("threads", Unit::Count, &[own.threads], &[peer.threads])?,
-        row("context switches in 5 s", Unit::Count, &own.switches, &peer.switches)?,
+    #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 containers")]
+    let containers = crowd.containers as f64;
+    let pss = row("PSS per container", Unit::Kibibytes, own.pss / containers, peer.pss / containers)?;
+    Ok([
+        crowd.share.into_iter().fold(pss, Measurement::share),
+        row("threads", Unit::Count, own.threads, peer.threads)?,
+        row("wake-ups per minute", Unit::Count, own.switches, peer.switches)?,
     ])
 }
 
-/// [`MANY`] containers that share one server.
-fn pod(stage: &Stage, runtime: impl Fn() -> Result<Runtime>) -> Result<Vec<Runtime>> {
+/// The cost of a crowd's servers together.
+fn cost_of(stage: &Stage, crowd: &Crowd, runtime: &Runtime) -> Result<Cost> {
     let name = stage.new_id();
-    (0..MANY).map(|_| Ok(runtime()?.in_group(name.clone()))).collect()
-}
-
-/// The cost of the one server that `runtimes` share.
-fn cost_of(stage: &Stage, runtimes: &[Runtime]) -> Result<Cost> {
     let mut tasks = Vec::new();
-    for runtime in runtimes {
-        let task = Bundle::new(stage, runtime)?.create(None)?;
+    for _ in 0..crowd.containers {
+        let runtime = if crowd.pod { runtime.in_group(&name) } else { runtime.clone() };
+        let task = Bundle::new(stage, &runtime)?.create(None)?;
         task.start()?;
         tasks.push(task);
     }
-    let server = tasks.first().context("no container")?.server()?;
-    let cost = measure(server)?;
-    end(tasks, server)?;
+    let mut servers = tasks.iter().map(Task::server).collect::<Result<Vec<_>>>()?;
+    servers.dedup();
+    let cost = measure(&servers)?;
+    end(tasks)?;
     Ok(cost)
 }
 
@@ -86,9 +104,9 @@ fn hello(stage: &Stage) -> Result<(Cost, f64)> {
     task.start()?;
     streams.expect(PROMPT)?;
     let server = task.server()?;
-    let cost = measure(server)?;
+    let cost = measure(&[server])?;
     let emulator = proc::pss(emulator(server)?)?;
-    end(vec![task], server)?;
+    end(vec![task])?;
     Ok((cost, emulator))
 }
 
@@ -100,23 +118,22 @@ fn emulator(shim: Pid) -> Result<Pid> {
     pid.with_context(|| format!("shim {shim} has no emulator"))
 }
 
-fn measure(server: Pid) -> Result<Cost> {
+fn measure(servers: &[Pid]) -> Result<Cost> {
     sleep(SETTLING);
-    let switches = (0..WINDOWS).map(|_| switches(server)).collect::<Result<_>>()?;
-    Ok(Cost { pss: proc::pss(server)?, threads: proc::threads(server)?, switches })
-}
-
-/// Context switches in one window.
-fn switches(server: Pid) -> Result<f64> {
-    let before = proc::switches(server)?;
+    let sum =
+        |value: fn(Pid) -> Result<f64>| servers.iter().map(|&server| value(server)).sum::<Result<f64>>();
+    let before = sum(proc::switches)?;
     sleep(WINDOW);
-    Ok(proc::switches(server)? - before)
+    let switches = (sum(proc::switches)? - before) * WINDOWS_PER_MINUTE;
+    Ok(Cost { pss: sum(proc::pss)?, threads: sum(proc::threads)?, switches })
 }
 
-fn end(mut tasks: Vec<Task<'_>>, server: Pid) -> Result<()> {
+fn end(mut tasks: Vec<Task<'_>>) -> Result<()> {
     while let Some(task) = tasks.pop() {
+        let server = task.server()?;
+        let last = tasks.iter().all(|other| other.server().ok() != Some(server));
         task.kill()?;
-        task.delete(tasks.is_empty().then_some(server))?;
+        task.delete(last.then_some(server))?;
     }
     Ok(())
 }

@@ -122,6 +122,12 @@ impl Measurement {
         Ok(self)
     }
 
+    /// At most this share of the peer is promised.
+    pub(crate) fn share(self, most: f64) -> Self {
+        let budget = self.peer.as_ref().map(|(_, value)| value * most);
+        Self { budget, ..self }
+    }
+
     pub(crate) fn is_within_budget(&self) -> bool {
         self.budget.is_none_or(|budget| self.value <= budget)
     }

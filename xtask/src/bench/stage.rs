@@ -61,7 +61,9 @@ impl Stage {
 
     /// The test RTOS on an emulated core, under the shim that ships.
     pub(super) fn hello(&self) -> Runtime {
-        Runtime { program: self.artifacts.shim(), spec: self.spec.clone() }
+        let mut spec = self.spec.clone();
+        spec["process"]["args"] = json!([layout::FIRMWARE]);
+        Runtime { program: self.artifacts.shim(), spec }
     }
 
     /// The test RTOS, hardly touched: the core is a fake, so that what is measured is the shim.

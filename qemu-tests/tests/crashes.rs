@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use qemu_tests::{DEADLINE, Pty, Task, Testbed, kill_9, lives, wait_for};
+use qemu_tests::{Artifacts, Ctr, DEADLINE, Pty, Task, Testbed, kill_9, lives, wait_for};
 
 /// Containers in a row after which a leak of one thing per container would show.
 const ROUNDS: usize = 20;
@@ -150,5 +150,33 @@ fn a_client_killed_in_the_foreground_leaves_a_task_that_can_be_ended() -> Result
     let task = bed.task("orphan");
     assert_eq!(task.status()?.as_deref(), Some("RUNNING"));
     assert_eq!(task.end_by("SIGTERM")?, 143);
+    bed.clean()
+}
+
+/// The one task of a namespace: its id, pid and status.
+fn only_task(ctr: &Ctr) -> Result<String> {
+    let table = ctr.ok(&["task", "ls"])?;
+    Ok(table.lines().nth(1).context("a task")?.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_crash_in_one_namespace_touches_nothing_of_another() -> Result<()> {
+    let bed = Testbed::new()?;
+    let other = bed.containerd.ctr("other");
+    other.import(&Artifacts::from_env().hello())?;
+    let ours = bed.detached("same")?;
+    let arguments = bed.run_words(&["-d", "--null-io"], Artifacts::HELLO, "same");
+    other.ok(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let running = only_task(&other)?;
+    assert!(running.ends_with("RUNNING") && !running.contains(&ours.pid()?.to_string()), "{running}");
+    kill_9(ours.pid()?)?;
+    ours.gone()?;
+    ours.remove_container()?;
+    assert_eq!(only_task(&other)?, running);
+    other.ok(&["task", "kill", "-s", "SIGKILL", "same"])?;
+    let stopped = || only_task(&other).is_ok_and(|task| task.ends_with("STOPPED")).then_some(());
+    wait_for("the other one's end", DEADLINE, stopped)?;
+    other.ok(&["task", "delete", "same"])?;
+    other.ok(&["container", "delete", "same"])?;
     bed.clean()
 }

@@ -2,6 +2,7 @@
 
 mod convert;
 mod end;
+mod metrics;
 pub mod publish;
 mod sandbox;
 mod status;

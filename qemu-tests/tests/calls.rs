@@ -121,7 +121,7 @@ fn both_versions_of_the_service_answer_and_errors_have_codes() {
 
 #[test]
 fn many_waits_hold_no_threads_and_are_all_answered() {
-    const WAITS: usize = 40;
+    const WAITS: usize = 300;
     let bundle = bundle();
     fs::create_dir(bundle.path().join("rootfs")).expect("made");
     fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");

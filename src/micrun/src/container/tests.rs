@@ -366,6 +366,9 @@ fn resources_change_as_a_whole_or_not_at_all() {
     for garbage in ["", "[]", "{", "7", r#"{"cpu":{"cpus":7}}"#, r#"{"cpu":{"cpus":"1023"}}"#] {
         assert_eq!(refusal(garbage).0, Kind::InvalidArgument, "{garbage}");
     }
+    let number =
+        "resources are not what oci calls linux resources: invalid type: integer `7`, expected a string";
+    assert_eq!(refusal(r#"{"cpu":{"cpus":7}}"#).1, number);
     container.update(b"{}").expect("nothing to do");
     // Kept for a start that the fake core, which runs on no CPU, cannot satisfy.
     container.update(br#"{"cpu":{"cpus":"0"}}"#).expect("remembered");

@@ -1,12 +1,13 @@
 //! Update: of all resources, the host CPUs of an emulated core can be changed.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Container, Prepared, State};
 use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::pedestal::MachineError;
-use crate::pedestal::cpus::{Cpus, PinError};
+use crate::pedestal::cpus::Cpus;
 
 const NO_CPUS: &str = "this container has no core that cpus could be chosen for";
 /// Most fields that an error names, and most characters of a name.
@@ -52,12 +53,12 @@ fn remember(prepared: Option<&mut Prepared>, wanted: Option<Cpus>) -> Result<(),
 
 /// The host CPUs that `resources` ask for, if any.
 pub(super) fn wanted_cpus(resources: &Value) -> Result<Option<Cpus>, Error> {
-    let cpus = match &resources["cpu"]["cpus"] {
-        value if !is_set(value) => Ok(None),
-        Value::String(list) => Cpus::parse(list).map(Some),
-        other => Err(PinError::syntax(&other.to_string())),
-    };
-    Ok(cpus.map_err(MachineError::from)?)
+    let cpus = &resources["cpu"]["cpus"];
+    if !is_set(cpus) {
+        return Ok(None);
+    }
+    let list = String::deserialize(cpus).map_err(Error::Resources)?;
+    Ok(Some(Cpus::parse(&list).map_err(MachineError::from)?))
 }
 
 /// Names of the fields other than `cpu.cpus` that `wanted` sets to something else than `given`, as far as they are to

@@ -46,11 +46,6 @@ pub enum PinError {
 }
 
 impl PinError {
-    /// For a value that is no list.
-    pub(crate) fn syntax(value: &str) -> PinError {
-        PinError::Syntax { value: value.chars().take(64).collect() }
-    }
-
     /// True if another value would be right.
     pub fn is_the_callers(&self) -> bool {
         !matches!(self, PinError::System(_))
@@ -72,7 +67,8 @@ impl Cpus {
     }
 
     fn among(list: &str, online: &str) -> Result<Cpus, PinError> {
-        let set = read(list).ok_or_else(|| PinError::syntax(list))?;
+        let syntax = || PinError::Syntax { value: list.chars().take(64).collect() };
+        let set = read(list).ok_or_else(syntax)?;
         let there = read(online).ok_or_else(|| io::Error::other(format!("{ONLINE} is {online:?}")))?;
         if (0..CpuSet::count()).any(|cpu| has(&set, cpu) && !has(&there, cpu)) {
             return Err(PinError::Offline { value: list.to_owned(), online: online.to_owned() });

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::MachineError;
 
@@ -118,8 +118,8 @@ impl Qmp {
 
     /// Writes a line, which is far smaller than the socket: there is no room only if QEMU has long stopped reading.
     fn write(&self, command: &str, number: u64) -> io::Result<()> {
-        let line = json!({ "execute": command, "id": number });
-        (&self.stream).write_all(format!("{line}\n").as_bytes())
+        let line = format!("{{\"execute\":\"{command}\",\"id\":{number}}}\n");
+        (&self.stream).write_all(line.as_bytes())
     }
 
     /// Takes all lines that are here.

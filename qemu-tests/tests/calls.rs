@@ -134,7 +134,7 @@ fn a_method_that_is_not_there_is_unimplemented() {
 
 #[test]
 fn many_waits_hold_no_threads_and_are_all_answered() {
-    const WAITS: usize = 40;
+    const WAITS: usize = 300;
     let bundle = bundle();
     fs::create_dir(bundle.path().join("rootfs")).expect("made");
     fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");

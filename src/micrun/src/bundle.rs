@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A `config.json` is a few KiB; this bounds what a broken one costs.
 const CONFIG_LIMIT: u64 = 8 << 20;
@@ -64,6 +65,8 @@ struct Linux {
     namespaces: Vec<Namespace>,
     #[serde(default)]
     sysctl: BTreeMap<String, String>,
+    #[serde(default)]
+    resources: Value,
 }
 
 /// The user that the container's process is to have: nothing to a core, but the owner of its streams.
@@ -114,6 +117,8 @@ pub struct Bundle {
     pub hostname: String,
     /// Kernel parameters of its namespaces.
     pub sysctls: BTreeMap<String, String>,
+    /// OCI's `linux.resources`, null if there are none.
+    pub resources: Value,
 }
 
 impl Bundle {
@@ -130,9 +135,9 @@ impl Bundle {
         let Config { version, root, process, annotations, hostname, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
-        let Linux { namespaces, sysctl: sysctls } = linux.unwrap_or_default();
+        let Linux { namespaces, sysctl: sysctls, resources } = linux.unwrap_or_default();
         let dir = dir.to_owned();
-        Ok(Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls })
+        Ok(Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls, resources })
     }
 }
 

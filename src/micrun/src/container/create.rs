@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::update::wanted_cpus;
 use super::{Container, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
 use crate::console::{Console, Streams};
@@ -64,9 +65,10 @@ impl Container {
             infra: None,
             pending: None,
             process,
+            control: None,
             rootfs: Some(rootfs),
         });
-        Ok(Container { id, bundle, streams, pid, surroundings, inner })
+        Ok(Container { id, bundle, streams, pid, surroundings, turn: Mutex::default(), inner })
     }
 }
 
@@ -90,8 +92,9 @@ fn prepare(
         Kind::Infra => Ok(Prepared::Infra(Infra::new(bundle, nursery)?)),
         // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
         Kind::Rtos | Kind::Linux => {
+            let cpus = wanted_cpus(&bundle.resources)?;
             let loaded = Box::new(load(bundle, rootfs, nursery)?);
-            Ok(Prepared::Core { loaded, console: Console::open(streams)? })
+            Ok(Prepared::Core { loaded, console: Console::open(streams)?, cpus })
         }
     }
 }

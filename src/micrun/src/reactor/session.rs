@@ -33,6 +33,8 @@ const STATUS_FAULT: u32 = 128 + libc::SIGSEGV as u32;
 const STATUS_TERMINATED: u32 = 128 + libc::SIGTERM as u32;
 /// Exit status after SIGKILL.
 const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
+/// Exit status after a reset of the whole board that the firmware did not comment: something to start again.
+const STATUS_RESET: u32 = 1;
 /// Exit status if the machine itself failed.
 const STATUS_LOST: u32 = 255;
 
@@ -150,6 +152,10 @@ impl Session {
 
     pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
         self.channel.link.machine.end()
+    }
+
+    pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.link.machine.news()
     }
 
     pub(super) fn input(&self) -> Option<BorrowedFd<'_>> {
@@ -320,7 +326,11 @@ impl Session {
 
     fn status_of(&self, death: Death) -> u32 {
         match death {
-            Death::PoweredOff => self.status_when_off(),
+            Death::Reset if !self.asked && self.channel.link.report().is_none() => {
+                log::error!("the firmware reset the board, which ends its container");
+                STATUS_RESET
+            }
+            Death::PoweredOff | Death::Reset => self.status_when_off(),
             Death::Signal(signal) => {
                 log::error!("signal {signal} ended the emulator");
                 128 + signal as u32

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod convert;
 mod end;
+mod metrics;
 pub mod publish;
 mod sandbox;
 mod server;

@@ -12,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 pub(crate) use hold::{Hold, Step, hold};
 pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
-pub(crate) use process::{identify, kill_process, open_pidfd, process_stat};
+pub(crate) use process::{identify, kill_process, open_pidfd, process_stat, threads};
 
 /// Bytes of a page.
 pub(crate) fn page_size() -> u64 {

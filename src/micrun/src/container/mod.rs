@@ -15,7 +15,7 @@ mod tests;
 mod wait;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use create::Request;
 use infra::Infra;
@@ -29,6 +29,7 @@ use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
+use crate::settings::Settings;
 use crate::waiters::Waiters;
 
 /// What a container needs of the shim around it.
@@ -38,6 +39,8 @@ pub struct Surroundings {
     pub reactor: Reactor,
     /// Takes what happens.
     pub events: Events,
+    /// containerd's namespace.
+    pub namespace: Arc<str>,
     /// Starts processes.
     pub nursery: crate::pedestal::nursery::Nursery,
 }
@@ -73,7 +76,7 @@ struct Inner {
 }
 
 enum Prepared {
-    Core { loaded: Box<Loaded>, console: Console },
+    Core { loaded: Box<Loaded>, console: Console, settings: Settings },
     Infra(Infra),
 }
 

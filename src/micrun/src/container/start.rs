@@ -10,6 +10,7 @@ use crate::events::Event;
 use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
 use crate::reactor::{Ended, OnEnd, Session};
+use crate::settings::Settings;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -19,12 +20,17 @@ impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
         match self.begin_start()? {
-            Prepared::Core { loaded, console } => self.start_core(*loaded, console),
+            Prepared::Core { loaded, console, settings } => self.start_core(*loaded, console, settings),
             Prepared::Infra(infra) => self.start_infra(infra),
         }
     }
 
-    fn start_core(self: &Arc<Self>, loaded: Loaded, console: Console) -> Result<(), Error> {
+    fn start_core(
+        self: &Arc<Self>,
+        loaded: Loaded,
+        console: Console,
+        settings: Settings,
+    ) -> Result<(), Error> {
         let killed = || self.lock().pending == Some(Stop::AtOnce);
         match loaded.start(&killed) {
             Ok(link) => {
@@ -32,7 +38,7 @@ impl Container {
                 let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                self.commit_start(|on_end| Session::new(link, console, on_end), process);
+                self.commit_start(|on_end| Session::new(link, console, settings, on_end), process);
                 Ok(())
             }
             Err(error) => Err(self.abandon(error.into())),

@@ -8,6 +8,7 @@ use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
+use crate::settings::SettingError;
 use crate::store::StoreError;
 
 /// Why a request is not served.
@@ -86,6 +87,9 @@ pub enum Error {
     /// The root file system cannot be mounted or holds no firmware.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),
+    /// An annotation asks for what cannot be.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The standard streams cannot be opened.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -143,11 +147,12 @@ impl Error {
             Error::BadId(_)
             | Error::Signal(_)
             | Error::Bundle(_)
+            | Error::Setting(_)
             | Error::Resources(_)
             | Error::ResourcesType { .. } => Kind::InvalidArgument,
-            Error::Unsupported(_) | Error::Fixed(_) | Error::Stream(StreamError::Scheme { .. }) => {
-                Kind::Unimplemented
-            }
+            Error::Unsupported(_) | Error::Fixed(_) => Kind::Unimplemented,
+            Error::Stream(error) if error.is_unknown() => Kind::Unimplemented,
+            Error::Stream(error) if error.is_the_callers() => Kind::InvalidArgument,
             Error::Rootfs(error) if error.is_the_images() => Kind::InvalidArgument,
             Error::Machine(error) | Error::Load { source: LoadError::Machine(error), .. } => machine(error),
             Error::Load { .. } => Kind::InvalidArgument,

@@ -20,6 +20,7 @@ pub mod reactor;
 pub mod rootfs;
 pub mod sandbox;
 pub mod service;
+pub mod settings;
 pub mod shim;
 pub mod store;
 mod sys;

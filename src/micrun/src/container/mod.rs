@@ -32,6 +32,7 @@ use crate::pedestal::cpus::Cpus;
 use crate::pedestal::{Control, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
+use crate::settings::Settings;
 use crate::waiters::Waiters;
 
 /// What a container needs of the shim around it.
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub reactor: Reactor,
     /// Takes what happens.
     pub events: Events,
+    /// containerd's namespace.
+    pub namespace: Arc<str>,
     /// Starts processes.
     pub nursery: crate::pedestal::nursery::Nursery,
 }
@@ -80,7 +83,7 @@ struct Inner {
 }
 
 enum Prepared {
-    Core { loaded: Box<Loaded>, console: Console, cpus: Option<Cpus> },
+    Core { loaded: Box<Loaded>, console: Console, settings: Settings, cpus: Option<Cpus> },
     Infra(Infra),
 }
 

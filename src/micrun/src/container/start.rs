@@ -11,6 +11,7 @@ use crate::pedestal::baremetal::Loaded;
 use crate::pedestal::cpus::Cpus;
 use crate::pedestal::{Control, Process};
 use crate::reactor::{Ended, OnEnd, Session};
+use crate::settings::Settings;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -20,7 +21,9 @@ impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
         match self.begin_start()? {
-            Prepared::Core { loaded, console, cpus } => self.start_core(*loaded, console, cpus),
+            Prepared::Core { loaded, console, settings, cpus } => {
+                self.start_core(*loaded, console, settings, cpus)
+            }
             Prepared::Infra(infra) => self.start_infra(infra),
         }
     }
@@ -29,6 +32,7 @@ impl Container {
         self: &Arc<Self>,
         loaded: Loaded,
         console: Console,
+        settings: Settings,
         cpus: Option<Cpus>,
     ) -> Result<(), Error> {
         let killed = || self.lock().pending == Some(Stop::AtOnce);
@@ -41,7 +45,7 @@ impl Container {
                 let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                self.commit_start(|on_end| Session::new(link, console, on_end), process, control);
+                self.commit_start(|on_end| Session::new(link, console, settings, on_end), process, control);
                 Ok(())
             }
             Err(error) => Err(self.abandon(error.into())),

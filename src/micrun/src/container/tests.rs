@@ -41,7 +41,8 @@ struct Setting {
 impl Setting {
     fn new() -> Setting {
         let (events, queue) = Events::new();
-        let surroundings = Surroundings { reactor: REACTOR.clone(), events, nursery: Nursery::new().0 };
+        let (reactor, nursery) = (REACTOR.clone(), Nursery::new().0);
+        let surroundings = Surroundings { reactor, events, namespace: "default".into(), nursery };
         let bundle = TempDir::new().expect("a directory");
         std::fs::create_dir(bundle.path().join("rootfs")).expect("made");
         std::fs::write(bundle.path().join("rootfs/firmware.elf"), TestElf::new().build()).expect("written");

@@ -78,7 +78,9 @@ impl Serving {
         let (events, queue) = Events::new();
         let address = std::env::var(EVENTS).unwrap_or_default();
         publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
-        let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
+        let namespace = args.namespace.as_str().into();
+        let surroundings =
+            Surroundings { reactor, events: events.clone(), namespace, nursery: nursery.clone() };
         let sandbox = Arc::new(Sandbox::new(surroundings));
         terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
         let socket = socket_path(&listener);

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::check;
+use super::{check, wait_readable};
 use crate::pedestal::Process;
 
 /// A killed process is gone within milliseconds; one in a stuck system call never.
@@ -94,17 +92,7 @@ pub(crate) fn kill_process(process: Process) -> io::Result<()> {
         return Ok(());
     }
     signal_pidfd(&pidfd, libc::SIGKILL)?;
-    wait_end(&pidfd, KILL_DEADLINE)
-}
-
-/// Waits until the process behind `pidfd` has ended.
-fn wait_end(pidfd: &OwnedFd, deadline: Duration) -> io::Result<()> {
-    let timeout = PollTimeout::try_from(deadline).unwrap_or(PollTimeout::MAX);
-    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut polled, timeout)? {
-        0 => Err(io::Error::from(io::ErrorKind::TimedOut)),
-        _ => Ok(()),
-    }
+    wait_readable(pidfd.as_fd(), KILL_DEADLINE)
 }
 
 #[cfg(test)]

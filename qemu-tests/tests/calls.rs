@@ -280,9 +280,9 @@ fn mistakes_are_one_line() {
     assert_eq!(complaint(&["-colour", "red", "start"]), "containerd-shim-mica-v2: flag -colour is not known");
     let by_hand = complaint(&[]);
     assert!(by_hand.contains("containerd calls this binary with `start`"), "{by_hand}");
-    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    fs::write(bundle.path().join("config.json"), "{").expect("written");
     assert_eq!(
         complaint(&["start"]),
-        "containerd-shim-mica-v2: ./config.json: No such file or directory (os error 2)"
+        "containerd-shim-mica-v2: ./config.json: EOF while parsing an object at line 1 column 1"
     );
 }

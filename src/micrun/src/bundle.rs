@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use firmware::file::FileError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,7 +24,7 @@ pub enum BundleError {
         /// Its path.
         path: String,
         /// Why.
-        source: firmware::file::FileError,
+        source: FileError,
     },
     /// The file is not what OCI says it is.
     #[error("{path}: {source}")]
@@ -126,18 +128,34 @@ impl Bundle {
     pub fn open(dir: &Path) -> Result<Bundle, BundleError> {
         let path = dir.join(CONFIG);
         let name = || path.display().to_string();
-        let read = File::open(&path).map_err(firmware::file::FileError::Io);
+        let read = File::open(&path).map_err(FileError::Io);
         let bytes = read.and_then(|file| firmware::file::read(&file, CONFIG_LIMIT));
         let bytes = bytes.map_err(|source| BundleError::Read { path: name(), source })?;
         let config: Config =
             serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
+        Ok(Bundle::of(dir, config))
+    }
+
+    /// The same; without a `config.json` one that says nothing. A pod of the Sandbox service may have none.
+    pub fn open_or_bare(dir: &Path) -> Result<Bundle, BundleError> {
+        match Bundle::open(dir) {
+            Err(BundleError::Read { source: FileError::Io(error), .. })
+                if error.kind() == ErrorKind::NotFound =>
+            {
+                Ok(Bundle::of(dir, Config::default()))
+            }
+            opened => opened,
+        }
+    }
+
+    fn of(dir: &Path, config: Config) -> Bundle {
         // Joining an absolute path gives that path: Docker names its root file system so.
         let Config { version, root, process, annotations, hostname, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
         let Linux { namespaces, sysctl: sysctls, resources } = linux.unwrap_or_default();
         let dir = dir.to_owned();
-        Ok(Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls, resources })
+        Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls, resources }
     }
 }
 

@@ -38,7 +38,7 @@ const STDIN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Answers containerd.
 pub(super) fn start(args: &Args) -> Result<(), Failure> {
-    let bundle = Bundle::open(Path::new(".")).map_err(|error| error.to_string())?;
+    let bundle = Bundle::open_or_bare(Path::new(".")).map_err(|error| error.to_string())?;
     if Kind::of(&bundle) == Kind::Linux {
         logger::start(args);
         // Its standard input is for the other shim to read.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 const CONFIG_LIMIT: u64 = 8 << 20;
 const CONFIG: &str = "config.json";
 /// Where the root file system lies unless the specification says otherwise.
-const ROOTFS: &str = "rootfs";
+pub const ROOTFS: &str = "rootfs";
 
 /// Why a bundle is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,8 @@ pub enum BundleError {
 /// The fields of an OCI runtime specification that we read. All others are ignored.
 #[derive(Debug, Default, Deserialize)]
 struct Config {
+    #[serde(default, rename = "ociVersion")]
+    version: String,
     #[serde(default)]
     root: Option<Root>,
     #[serde(default)]
@@ -102,6 +104,8 @@ pub struct Bundle {
     pub args: Vec<String>,
     /// Whose process it would be.
     pub user: User,
+    /// Version of the OCI runtime specification that it follows; empty if it does not say.
+    pub version: String,
     /// Annotations of the container.
     pub annotations: BTreeMap<String, String>,
     /// Namespaces that its process would have.
@@ -123,11 +127,12 @@ impl Bundle {
         let config: Config =
             serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
         // Joining an absolute path gives that path: Docker names its root file system so.
-        let Config { root, process, annotations, hostname, linux } = config;
+        let Config { version, root, process, annotations, hostname, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
         let Linux { namespaces, sysctl: sysctls } = linux.unwrap_or_default();
-        Ok(Bundle { dir: dir.to_owned(), rootfs, args, user, annotations, namespaces, hostname, sysctls })
+        let dir = dir.to_owned();
+        Ok(Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls })
     }
 }
 

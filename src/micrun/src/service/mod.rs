@@ -1,5 +1,6 @@
 //! The only code that knows ttrpc and protobuf: containerd's requests become ours here, our events and errors theirs.
 
+mod bootstrap;
 mod convert;
 mod end;
 pub mod publish;
@@ -15,6 +16,7 @@ use containerd_shim_protos::create_task;
 use containerd_shim_protos::sandbox_sync::create_sandbox;
 use ttrpc::MethodHandler;
 
+pub use bootstrap::{Bootstrap, runtime_info};
 pub use convert::delete_response;
 pub use end::{End, OnShutdown};
 pub use sandbox::SandboxService;

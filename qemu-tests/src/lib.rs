@@ -8,6 +8,7 @@
 
 mod artifacts;
 pub mod busybox;
+pub mod by_hand;
 mod command;
 mod containerd;
 mod ctr;

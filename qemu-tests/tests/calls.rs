@@ -1,7 +1,5 @@
 //! The binary's calls as containerd makes them, without containerd: what it prints, inherits and leaves.
 
-mod by_hand;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -15,9 +13,8 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
+use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
 use qemu_tests::{Artifacts, kill_9, lives, wait_for};
-
-use by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
 
 #[test]
 fn start_prints_the_address_and_nothing_else() {

@@ -1,20 +1,18 @@
 //! Pods: a container that only stands for one, and the Sandbox service.
 
-mod by_hand;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use by_hand::{DEADLINE, Server, address, bundle, call, output};
 use containerd_shim_protos::sandbox_api::{
     CreateSandboxRequest, PingRequest, PlatformRequest, SandboxMetricsRequest, SandboxStatusRequest,
     ShutdownSandboxRequest, StartSandboxRequest, StopSandboxRequest, WaitSandboxRequest,
 };
 use containerd_shim_protos::sandbox_sync::SandboxClient;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
+use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, output};
 use qemu_tests::{Artifacts, wait_for};
 use qemu_tests::{PROMPT, Testbed, ask, kill_9, lives};
 

@@ -2,11 +2,13 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use firmware::checksum;
 use nix::unistd::geteuid;
 use serde::Deserialize;
 
@@ -125,21 +127,16 @@ fn features(program: &Path) -> Option<Features> {
     serde_json::from_slice(&said.ok().filter(|said| said.whole)?.bytes).ok()
 }
 
-/// Only we may write below `home`: what lies there is run as root.
+/// Only we may write below `home`: what lies there is run as root. Each path of crun has a directory of its own, so that
+/// nothing is ever changed that another `start` relies on.
 fn alias_in(home: &Path, crun: &Path) -> io::Result<PathBuf> {
-    let dir = home.join("crun");
+    let dir = home.join(checksum::sha256(crun.as_os_str().as_bytes()));
     make_private(home)?;
     make_private(&dir)?;
-    let link = dir.join("runc");
-    if std::fs::read_link(&link).is_ok_and(|target| target == crun) {
-        return Ok(dir);
+    match symlink(crun, dir.join("runc")) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(dir),
     }
-    // Another `start` may do the same, and yet another may be about to follow the link: it is there or replaced.
-    let new = dir.join(format!(".runc.{}", std::process::id()));
-    symlink(crun, &new)
-        .and_then(|()| std::fs::rename(&new, &link))
-        .inspect_err(|_| drop(std::fs::remove_file(&new)))?;
-    Ok(dir)
 }
 
 fn make_private(dir: &Path) -> io::Result<()> {
@@ -248,16 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn the_alias_is_ours_alone_and_follows_the_program() {
+    fn the_alias_is_ours_alone() {
         let dir = TempDir::new().expect("a directory");
         let home = dir.path().join("micrun");
-        let target = || std::fs::read_link(home.join("crun/runc")).expect("a link");
         for crun in ["/usr/bin/crun", "/usr/bin/crun", "/opt/crun"] {
-            assert_eq!(alias_in(&home, Path::new(crun)).expect("made"), home.join("crun"));
-            assert_eq!(target(), Path::new(crun));
+            let alias = alias_in(&home, Path::new(crun)).expect("made");
+            assert_eq!(std::fs::read_link(alias.join("runc")).expect("a link"), Path::new(crun));
         }
         assert_eq!(home.metadata().expect("there").mode() & 0o777, 0o700);
-        assert_eq!(std::fs::read_dir(home.join("crun")).expect("readable").count(), 1);
+        assert_eq!(std::fs::read_dir(&home).expect("readable").count(), 2);
         std::fs::set_permissions(&home, PermissionsExt::from_mode(0o777)).expect("anybody's");
         let error = alias_in(&home, Path::new("/usr/bin/crun")).expect_err("not ours alone").to_string();
         assert!(error.ends_with("is not ours alone"), "{error}");

@@ -133,9 +133,7 @@ fn no_answer_is_lost_at_the_end() {
             end(&server.address, &barrier);
             for other in talking {
                 let answers = other.join().expect("no panic");
-                if answers < REQUESTS {
-                    eprintln!("round {round}: {answers} of {REQUESTS} answers");
-                }
+                assert!(answers >= REQUESTS, "round {round}: {answers} of {REQUESTS} answers");
             }
         });
         wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("it ends");

@@ -5,6 +5,7 @@ mod convert;
 mod end;
 pub mod publish;
 mod sandbox;
+mod server;
 mod status;
 mod task;
 mod wait;
@@ -20,6 +21,7 @@ pub use bootstrap::{Bootstrap, runtime_info};
 pub use convert::delete_response;
 pub use end::{End, OnShutdown};
 pub use sandbox::SandboxService;
+pub use server::Server;
 pub use task::TaskService;
 use wait::WaitMethod;
 

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ttrpc::Server;
 
 use super::Failure;
 use super::address::Lock;
@@ -21,7 +20,9 @@ use crate::events::Events;
 use crate::pedestal::nursery::{self, Chore, Nursery};
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
-use crate::service::{End, OnShutdown, SandboxService, TaskService, publish, sandbox_methods, task_methods};
+use crate::service::{
+    End, Methods, OnShutdown, SandboxService, Server, TaskService, publish, sandbox_methods, task_methods,
+};
 use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
@@ -33,8 +34,6 @@ pub(super) const SERVING: u8 = 0;
 
 /// Environment variable with containerd's event endpoint.
 pub(super) const EVENTS: &str = "TTRPC_ADDRESS";
-/// Idle workers per connection: the library wants more than one as target and one as the least.
-const WORKERS: (usize, usize, usize) = (1, 2, 3);
 /// containerd creates a container milliseconds after `start`. A server without one after this long is forgotten.
 const UNUSED_DEADLINE: Duration = Duration::from_secs(60);
 /// How long the last events may take, how long the client may take to read the last answer, and how long the answers to
@@ -45,10 +44,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let by_hand =
         |error| format!("descriptors of the server: {error}; containerd calls this binary with `start`");
-    let listener = sys::adopt(LISTENER).map_err(by_hand)?;
+    let listener = UnixListener::from(sys::adopt(LISTENER).map_err(by_hand)?);
     let ready = File::from(sys::adopt(READY).map_err(by_hand)?);
     logger::start(args);
-    let serving = Serving::begin(args, &listener);
+    let serving = Serving::begin(args, listener);
     announce(ready, &serving);
     serving?.work();
     Ok(())
@@ -72,7 +71,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn begin(args: &Args, listener: &OwnedFd) -> Result<Serving, Failure> {
+    fn begin(args: &Args, listener: UnixListener) -> Result<Serving, Failure> {
         terminate::block().map_err(|errno| format!("signals: {errno}"))?;
         let (nursery, chores) = Nursery::new();
         let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
@@ -82,11 +81,10 @@ impl Serving {
         let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
         let sandbox = Arc::new(Sandbox::new(surroundings));
         terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
-        let socket = socket_path(listener);
+        let socket = socket_path(&listener);
         let end = Arc::new(End::new(on_shutdown(nursery, socket.clone())));
-        let mut server =
-            new_server(listener.as_fd(), &sandbox, &end).map_err(|error| format!("ttrpc: {error}"))?;
-        server.start().map_err(|error| format!("ttrpc: {error}"))?;
+        let server =
+            Server::start(listener, methods(&sandbox, &end)).map_err(|error| format!("server: {error}"))?;
         Ok(Serving { server, sandbox, socket, events, chores })
     }
 
@@ -94,22 +92,7 @@ impl Serving {
     fn work(self) {
         nursery::work(&self.chores, UNUSED_DEADLINE, || forgotten(&self.sandbox, self.socket.as_deref()));
         self.events.flush(FAREWELL);
-        finish(self.server);
-    }
-}
-
-/// Takes no more requests, and waits until those that are under way are answered and the answers written.
-///
-/// The library does that by itself, but for ever if a client does not read.
-fn finish(server: Server) {
-    let (done, finished) = channel::<()>();
-    let shut_down = move || {
-        server.shutdown();
-        drop(done);
-    };
-    if std::thread::Builder::new().spawn(shut_down).is_ok() {
-        // Nothing is ever sent: the answer is that the sender is dropped.
-        let _ = finished.recv_timeout(FAREWELL);
+        self.server.finish(FAREWELL);
     }
 }
 
@@ -123,17 +106,13 @@ fn forgotten(sandbox: &Sandbox, socket: Option<&Path>) -> bool {
     unused
 }
 
-fn new_server(listener: BorrowedFd<'_>, sandbox: &Arc<Sandbox>, end: &Arc<End>) -> ttrpc::Result<Server> {
+/// All that the server answers.
+fn methods(sandbox: &Arc<Sandbox>, end: &Arc<End>) -> Methods {
     let tasks = Arc::new(TaskService::new(sandbox.clone(), end.clone()));
     let pods = Arc::new(SandboxService::new(sandbox.clone(), end.clone()));
-    let (least, target, most) = WORKERS;
-    let server = Server::new()
-        .set_thread_count_min(least)
-        .set_thread_count_default(target)
-        .set_thread_count_max(most)
-        .register_service(task_methods(&tasks))
-        .register_service(sandbox_methods(&pods));
-    server.add_listener(listener.as_raw_fd())
+    let mut methods = task_methods(&tasks);
+    methods.extend(sandbox_methods(&pods));
+    methods
 }
 
 /// From now on a `start` of this group makes a new server.
@@ -144,8 +123,7 @@ fn remove_socket(path: &Path) {
 }
 
 /// Where the listening socket is bound.
-fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
-    let listener = UnixListener::from(listener.try_clone().ok()?);
+fn socket_path(listener: &UnixListener) -> Option<PathBuf> {
     Some(listener.local_addr().ok()?.as_pathname()?.to_owned())
 }
 

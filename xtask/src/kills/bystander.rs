@@ -32,6 +32,8 @@ impl Bystander {
         let task = bed.detached(ID)?;
         let (input, output) = (open(&task.fifo("stdin")?)?, open(&task.fifo("stdout")?)?);
         let mut bystander = Self { shim: task.pid()?, emulator: task.emulator()?, input, output };
+        // The first prompt may have gone to `ctr`, which reads until it ends.
+        bystander.input.write_all(b"\r")?;
         bystander.expect(PROMPT)?;
         Ok(bystander)
     }

@@ -3,7 +3,7 @@
 //!
 //! Of HTTP/2 it knows as much as that takes: frames, and that every request begins with a HEADERS frame.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,9 +28,8 @@ const HEADERS: u8 = 1;
 /// Flag of the last frame of an answer.
 const END_STREAM: u8 = 1;
 
-/// The gate's socket.
+/// Where the gate is.
 pub(super) struct Gate {
-    listener: UnixListener,
     socket: PathBuf,
     containerd: PathBuf,
 }
@@ -47,13 +46,9 @@ pub(super) struct Call {
 }
 
 impl Gate {
-    /// A gate before `containerd`, in its directory.
-    ///
-    /// # Errors
-    /// The socket can't be made.
-    pub(super) fn open(containerd: &Path) -> Result<Self> {
-        let socket = containerd.with_extension("gate");
-        Ok(Self { listener: UnixListener::bind(&socket)?, socket, containerd: containerd.to_path_buf() })
+    /// A gate before the socket of `containerd`, beside it.
+    pub(super) fn new(containerd: &Path) -> Self {
+        Self { socket: containerd.with_extension("gate"), containerd: containerd.to_path_buf() }
     }
 
     /// Starts `ctr arguments...`, and stops its request number `stop` and every later one.
@@ -62,11 +57,15 @@ impl Gate {
     /// `ctr` does not come to the gate, or containerd does not listen.
     pub(super) fn call(&self, ctr: &Ctr, arguments: &[&str], stop: usize) -> Result<Call> {
         let complaint = tempfile()?;
+        let listener = UnixListener::bind(&self.socket)?;
         let mut command = ctr.clone().at(&self.socket).command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaint.try_clone()?);
         let child = command.spawn().context("cannot start ctr")?;
-        readable(&self.listener, DEADLINE).context("ctr at the gate")?;
-        let (client, _) = self.listener.accept()?;
+        readable(&listener, DEADLINE).context("ctr at the gate")?;
+        let (client, _) = listener.accept()?;
+        // `ctr` tries again when its connection breaks; the next one must not be taken for this one.
+        drop(listener);
+        fs::remove_file(&self.socket)?;
         let server = UnixStream::connect(&self.containerd)?;
         let (stopping, stopped) = channel();
         let (go_on, waiting) = channel();

@@ -66,7 +66,7 @@ impl Ground {
         let mut options = Options::with(artifacts);
         options.path.push(fake.to_path_buf());
         let bed = Testbed::with(&options)?;
-        let gate = Gate::open(&bed.containerd.address())?;
+        let gate = Gate::new(&bed.containerd.address());
         let bystander = Bystander::start(&bed)?;
         let (requests, lengths) = (Requests::default(), Lengths::default());
         let mut ground = Self { bed, gate, bystander, requests, lengths };

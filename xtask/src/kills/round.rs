@@ -40,10 +40,12 @@ impl Names {
 
 /// What is known of the processes before the blow.
 struct Aim {
+    /// Those that are not the container's own.
     known: Known,
     containerd: u32,
     /// The shim's server, if it is there.
     shim: Option<u32>,
+    /// The container's own emulator, if it runs.
     emulator: Option<u32>,
 }
 
@@ -58,8 +60,9 @@ pub(super) fn play(ground: &mut Ground, mut round: Round) -> Result<Shown> {
     if let Some(other) = &names.other {
         ground.run(&names.wish(other, &round))?;
     }
+    let known = Known::now();
     let call = approach(ground, &round, &names)?;
-    let aim = aim(ground, &round, &names)?;
+    let aim = aim(ground, &round, &names, known)?;
     strike(ground, &mut round, &names, &aim, call.as_ref())?;
     let complaint = call.map_or(Ok(String::new()), Call::end)?;
     if matches!(round.victim, Victim::Containerd | Victim::Both) {
@@ -96,7 +99,7 @@ fn approach(ground: &Ground, round: &Round, names: &Names) -> Result<Option<Call
     }
 }
 
-fn aim(ground: &Ground, round: &Round, names: &Names) -> Result<Aim> {
+fn aim(ground: &Ground, round: &Round, names: &Names, known: Known) -> Result<Aim> {
     let containerd = ground.bed.containerd.pid();
     let task = ground.bed.task(&names.id);
     let shim = match (round.step, &names.other) {
@@ -104,9 +107,8 @@ fn aim(ground: &Ground, round: &Round, names: &Names) -> Result<Aim> {
         (Step::Create, Some(other)) => Some(ground.bed.task(other).pid()?),
         _ => Some(task.pid()?),
     };
-    let runs = round.victim == Victim::Emulator && round.step != Step::Start;
-    let emulator = runs.then(|| task.emulator()).transpose()?;
-    Ok(Aim { known: Known::now(), containerd, shim, emulator })
+    let emulator = shim.and_then(|shim| known.newcomers(|pid| is_child_of(pid, shim)).pop());
+    Ok(Aim { known, containerd, shim, emulator })
 }
 
 /// Lets the request go on, and kills at a moment within the step.

@@ -7,8 +7,10 @@ use std::time::Duration;
 /// What SIGKILL hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Victim {
-    /// One process of the shim: its server, or the call of `start` while there is one.
+    /// The shim's server.
     Shim,
+    /// The shim's `start`, which makes the server.
+    Starter,
     /// containerd.
     Containerd,
     /// QEMU.
@@ -37,12 +39,13 @@ pub(super) enum Core {
 }
 
 /// All pairs. There is no emulator before Start, and none to delete.
-pub(super) const PAIRS: [(Victim, Step); 18] = [
+pub(super) const PAIRS: [(Victim, Step); 19] = [
     (Victim::Shim, Step::Create),
     (Victim::Shim, Step::Start),
     (Victim::Shim, Step::Run),
     (Victim::Shim, Step::Kill),
     (Victim::Shim, Step::Delete),
+    (Victim::Starter, Step::Create),
     (Victim::Containerd, Step::Create),
     (Victim::Containerd, Step::Start),
     (Victim::Containerd, Step::Run),
@@ -108,6 +111,7 @@ impl fmt::Display for Victim {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(match self {
             Self::Shim => "shim",
+            Self::Starter => "start of the shim",
             Self::Containerd => "containerd",
             Self::Emulator => "QEMU",
             Self::Both => "shim and containerd",

@@ -4,21 +4,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::{Task, kill_9, wait_for};
+use qemu_tests::{Leaks, Task, kill_9, wait_for};
 
 use super::gate::Call;
 use super::ground::{Ground, Wish};
 use super::plan::{Round, Step, Victim};
 use super::truth::{self, State};
-use super::victims::{Known, is_child_of, is_shim_of};
+use super::victims::{Known, Role, hold_starters, is_child_of, role};
 
 /// How long containerd may take to know the truth: it gives a dead shim's clean-up five seconds.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// How often one looks for a process that is about to come.
-const LOOK: Duration = Duration::from_micros(100);
+/// How long a `start` goes on after it was held, about.
+const STARTER: Duration = Duration::from_millis(3);
+/// How long a process to kill may take to appear: longer than any step.
+const APPEARANCE: Duration = Duration::from_secs(1);
 
 /// What a round has shown.
 pub(super) struct Shown {
+    /// Something was killed: it had not ended by itself before.
+    pub(super) hit: bool,
     /// What had become of the task.
     pub(super) state: State,
     /// What `ctr` said to the user whose request was under way.
@@ -53,25 +57,28 @@ struct Aim {
 ///
 /// # Errors
 /// What is not as it must be.
-pub(super) fn play(ground: &mut Ground, mut round: Round) -> Result<Shown> {
+pub(super) fn play(ground: &mut Ground, round: &mut Round) -> Result<Shown> {
     let before = ground.bed.containerd.leaks();
     let id = format!("k{}", round.number);
     let names = Names { other: round.pod.then(|| format!("{id}-other")), id };
     if let Some(other) = &names.other {
-        ground.run(&names.wish(other, &round))?;
+        ground.run(&names.wish(other, round))?;
     }
     let known = Known::now();
-    let call = approach(ground, &round, &names)?;
-    let aim = aim(ground, &round, &names, known)?;
-    strike(ground, &mut round, &names, &aim, call.as_ref())?;
+    let call = approach(ground, round, &names)?;
+    let aim = aim(ground, round, &names, known)?;
+    let hit = strike(ground, round, &names, &aim, call.as_ref())?;
     let complaint = call.map_or(Ok(String::new()), Call::end)?;
     if matches!(round.victim, Victim::Containerd | Victim::Both) {
         ground.bed.containerd.restart()?;
     }
-    let state = settle(ground, &round, &names).with_context(|| format!("ctr said {complaint:?}"))?;
-    ground.bed.containerd.none_left(&before)?;
+    let state = settle(ground, round, &names).with_context(|| format!("ctr said {complaint:?}"))?;
+    if round.step == Step::Create && round.victim != Victim::Containerd {
+        use_again(ground, round, &names)?;
+    }
+    nothing_left(ground, round, &before)?;
     ground.bystander.check(&ground.bed, &names.id)?;
-    Ok(Shown { state, complaint })
+    Ok(Shown { hit, state, complaint })
 }
 
 /// Brings the container to the step; the step's request stands before the gate.
@@ -111,30 +118,34 @@ fn aim(ground: &Ground, round: &Round, names: &Names, known: Known) -> Result<Ai
     Ok(Aim { known, containerd, shim, emulator })
 }
 
-/// Lets the request go on, and kills at a moment within the step.
-fn strike(ground: &Ground, round: &mut Round, names: &Names, aim: &Aim, call: Option<&Call>) -> Result<()> {
+/// Lets the request go on, and kills at a moment within the step. False if that came too late for all of them.
+fn strike(ground: &Ground, round: &mut Round, names: &Names, aim: &Aim, call: Option<&Call>) -> Result<bool> {
     let moment = round.dice.time(ground.length(round.core, round.step));
+    let held = (round.victim == Victim::Starter).then(hold_starters).transpose()?;
     call.map_or(Ok(()), Call::go_on)?;
-    let mut doomed = match (round.victim, round.step) {
+    let shims = |wanted: Role| aim.known.newcomers(|pid| role(pid, &names.id) == Some(wanted));
+    let children = |shim: u32| aim.known.newcomers(|pid| is_child_of(pid, shim));
+    let mut doomed: Vec<u32> = match (round.victim, round.step) {
         (Victim::Containerd, _) => {
             thread::sleep(moment);
             vec![aim.containerd]
         }
         (Victim::Emulator, Step::Start) => {
             let shim = aim.shim.context("no shim")?;
-            vec![appear(round, moment, || aim.known.newcomers(|pid| is_child_of(pid, shim)))?]
+            appear(moment, || children(shim))
         }
         (Victim::Emulator, _) => {
             thread::sleep(moment);
             aim.emulator.into_iter().collect()
         }
-        (Victim::Shim | Victim::Both, Step::Create) => {
-            let shims = || {
-                let mut shims = aim.known.newcomers(|pid| is_shim_of(pid, &names.id));
-                shims.extend(aim.shim);
-                shims
-            };
-            vec![appear(round, moment, shims)?]
+        (Victim::Starter, _) => {
+            let there = appear(Duration::ZERO, || shims(Role::Starter));
+            drop(held);
+            thread::sleep(round.dice.time(STARTER));
+            there
+        }
+        (Victim::Shim | Victim::Both, Step::Create) if aim.shim.is_none() => {
+            appear(moment, || shims(Role::Server))
         }
         (Victim::Shim | Victim::Both, _) => {
             thread::sleep(moment);
@@ -147,25 +158,22 @@ fn strike(ground: &Ground, round: &mut Round, names: &Names, aim: &Aim, call: Op
             doomed.reverse();
         }
     }
-    for pid in doomed {
-        // Gone already is a moment too: the last of the step.
-        let _ = kill_9(pid);
-    }
-    Ok(())
+    // All of them, whether or not the first has ended by itself.
+    Ok(doomed.into_iter().filter(|pid| kill_9(*pid).is_ok()).count() > 0)
 }
 
-/// Waits until there is a process, then for `moment`, and picks one of those that are there.
-fn appear(round: &mut Round, moment: Duration, mut look: impl FnMut() -> Vec<u32>) -> Result<u32> {
+/// Waits until there is a process, then for `moment`. Some live for a millisecond, so there is no pause between two
+/// looks, and one may be missed: then there is none.
+fn appear(moment: Duration, look: impl Fn() -> Vec<u32>) -> Vec<u32> {
     let begun = Instant::now();
-    while look().is_empty() {
-        ensure!(begun.elapsed() < DEADLINE, "the process to kill did not appear");
-        thread::sleep(LOOK);
+    while begun.elapsed() < APPEARANCE {
+        let there = look();
+        if !there.is_empty() {
+            thread::sleep(moment);
+            return there;
+        }
     }
-    thread::sleep(moment);
-    let there = look();
-    let count = u64::try_from(there.len())?;
-    ensure!(count > 0, "the process to kill has ended by itself");
-    Ok(there[usize::try_from(round.dice.below(count))?])
+    Vec::new()
 }
 
 /// Demands the true state of all of the round's containers, and brings them to their end.
@@ -197,4 +205,22 @@ fn finish(task: &Task<'_>, states: &[State], exits: &[u32]) -> Result<State> {
     }
     task.remove_container()?;
     Ok(state)
+}
+
+/// containerd does not call `delete` for what it has not connected to. A socket without a server is removed, and a
+/// server without a container used, by the next container of that name; without one such a server ends after a minute.
+fn use_again(ground: &Ground, round: &Round, names: &Names) -> Result<()> {
+    ground.run(&Wish { group: None, ..names.wish(&names.id, round) })?;
+    let state = finish(&ground.bed.task(&names.id), &[State::Running], &[137]);
+    state.map(drop).context("the next container of that name")
+}
+
+fn nothing_left(ground: &Ground, round: &Round, before: &Leaks) -> Result<()> {
+    let mut left = Vec::new();
+    wait_for("nothing left", DEADLINE, || {
+        left = ground.bed.containerd.leaks().since(before);
+        left.retain(|line| !truth::is_containerds(round.victim, line));
+        left.is_empty().then_some(())
+    })
+    .with_context(|| format!("left behind:\n  {}", left.join("\n  ")))
 }

@@ -49,6 +49,8 @@ pub(super) fn states(victim: Victim, step: Step) -> &'static [State] {
     use State::{Created, Gone, Running, Stopped};
     match (victim, step) {
         (Victim::Shim | Victim::Both, _) => &[Gone],
+        // One that is killed when it has answered has done its work.
+        (Victim::Starter, _) => &[Gone, Created],
         (Victim::Containerd, Step::Create) => &[Gone, Created],
         (Victim::Containerd, Step::Start) => &[Created, Running],
         (Victim::Containerd, Step::Run) => &[Running],
@@ -72,6 +74,28 @@ pub(super) fn exits(round: &Round) -> &'static [u32] {
 pub(super) fn of_the_pod(victim: Victim) -> State {
     match victim {
         Victim::Shim | Victim::Both => State::Gone,
-        Victim::Containerd | Victim::Emulator => State::Running,
+        Victim::Starter | Victim::Containerd | Victim::Emulator => State::Running,
+    }
+}
+
+/// Whether something that is left is containerd's own doing: it renames a bundle before it removes it, and forgets it
+/// if it is killed in between, whatever the runtime.
+pub(super) fn is_containerds(victim: Victim, left: &str) -> bool {
+    let hidden = || left.rsplit_once('/').is_some_and(|(_, name)| name.starts_with('.'));
+    matches!(victim, Victim::Containerd | Victim::Both) && left.starts_with("bundle ") && hidden()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_half_removed_bundles_are_containerds() {
+        let hidden = "bundle /tmp/a/state/io.containerd.runtime.v2.task/micrun/.k1";
+        assert!(is_containerds(Victim::Both, hidden));
+        assert!(!is_containerds(Victim::Shim, hidden));
+        for left in ["bundle /tmp/.a/state/k1", "mount /tmp/a/state/.k1", "socket /run/.k1"] {
+            assert!(!is_containerds(Victim::Containerd, left), "{left}");
+        }
     }
 }

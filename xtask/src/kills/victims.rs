@@ -1,7 +1,13 @@
 //! Finds processes quickly: a step lasts milliseconds, and whoever looks at all of `/proc` misses it.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+
+use anyhow::Result;
+use rustix::fs::{FlockOperation, flock};
+
+/// Where shims put their sockets. Whoever binds one holds a lock on the directory meanwhile.
+const SOCKETS: &str = "/run/containerd/s";
 
 /// The processes that were there when this was made.
 pub(super) struct Known(BTreeSet<u32>);
@@ -22,12 +28,21 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Whether `pid` is a shim's process for container `id`: `start`, or the server that it makes.
-pub(super) fn is_shim_of(pid: u32, id: &str) -> bool {
+/// What a process of a shim does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Server,
+    /// Makes the server.
+    Starter,
+}
+
+/// What `pid` does for container `id`, if it is one of its shim's processes.
+pub(super) fn role(pid: u32, id: &str) -> Option<Role> {
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
-    let program = words.first().is_some_and(|name| name.windows(15).any(|part| part == b"containerd-shim"));
-    program && words.windows(2).any(|pair| pair == [b"-id", id.as_bytes()])
+    let words: Vec<&str> = arguments.split(|byte| *byte == 0).flat_map(std::str::from_utf8).collect();
+    let is_shim = words.first().is_some_and(|program| program.contains("containerd-shim"));
+    let is_its = is_shim && words.windows(2).any(|pair| pair == ["-id", id]);
+    is_its.then_some(if words.contains(&"start") { Role::Starter } else { Role::Server })
 }
 
 /// Whether `pid` is a child of `parent`, and has not ended.
@@ -37,4 +52,11 @@ pub(super) fn is_child_of(pid: u32, parent: u32) -> bool {
         status.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.trim() == value))
     };
     is("PPid:", &parent.to_string()) && !is("State:", "Z (zombie)")
+}
+
+/// Makes every `start` of a shim wait until the value is dropped: one lives for too short to be found by chance.
+pub(super) fn hold_starters() -> Result<File> {
+    let directory = File::open(SOCKETS)?;
+    flock(&directory, FlockOperation::LockExclusive)?;
+    Ok(directory)
 }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use qemu_tests::{Artifacts, DEADLINE, Output, PROMPT, Task, Testbed, lives, run_with_input, wait_for};
+use qemu_tests::{
+    Artifacts, DEADLINE, Output, PROMPT, Task, Testbed, kill_9, lives, run_with_input, wait_for,
+};
 use test_rtos::buffer::Buffer;
 use test_rtos::flood::{Flood, LINE_LEN};
 
@@ -127,7 +129,7 @@ fn a_logger_outlives_a_killed_shim_and_ends_by_itself() -> Result<()> {
     let (bed, directory) = ground()?;
     let uri = logger(&directory, "binary", LOGGER)?;
     let task = logged(&bed, "orphan", &uri)?;
-    qemu_tests::kill_9(task.pid()?)?;
+    kill_9(task.pid()?)?;
     becomes(&directory.join("end"), "done\n")?;
     task.gone()?;
     task.remove_container()?;
@@ -219,6 +221,31 @@ fn output_that_nobody_reads_loses_its_oldest_bytes_and_they_are_counted() -> Res
     assert!(console.take(LEN, DEADLINE)? == flood(LEN), "something is missing");
     console.detach()?;
     assert_eq!(task.end_by("SIGKILL")?, 137);
+    bed.clean()
+}
+
+#[test]
+fn nothing_that_fits_is_lost_while_containerd_is_away() -> Result<()> {
+    const LEN: usize = 40_000;
+    let mut bed = Testbed::new()?;
+    let task = bed.detached("away")?;
+    let mut console = task.attach()?;
+    console.send(b"echo first\r")?;
+    console.expect(&format!("\r\nfirst\r\n{PROMPT}"), DEADLINE)?;
+    console.detach()?;
+    let stdin = task.fifo("stdin")?;
+    kill_9(bed.containerd.pid())?;
+    fs::write(stdin, format!("flood {LEN}\recho back\r"))?;
+    bed.containerd.restart()?;
+    let task = bed.task("away");
+    let mut console = task.attach()?;
+    console.expect("echo back\r\nback\r\n", DEADLINE)?;
+    let (before, after) = (format!("flood {LEN}\r\n"), format!("{PROMPT}echo back\r\nback\r\n"));
+    let all = [before.as_bytes(), &flood(LEN), after.as_bytes()].concat();
+    assert!(console.transcript().starts_with(&all), "{:?}", console.transcript().len());
+    console.detach()?;
+    assert_eq!(task.end_by("SIGTERM")?, 143);
+    assert!(!bed.containerd.log().contains("dropped"));
     bed.clean()
 }
 

@@ -47,7 +47,7 @@ impl Setting {
         std::fs::create_dir(bundle.path().join("rootfs")).expect("made");
         std::fs::write(bundle.path().join("rootfs/firmware.elf"), TestElf::new().build()).expect("written");
         std::fs::write(bundle.path().join("config.json"), CONFIG).expect("written");
-        for stream in ["stdin", "stdout"] {
+        for stream in ["stdin", "stdout", "stderr"] {
             nix::unistd::mkfifo(&bundle.path().join(stream), Mode::S_IRWXU).expect("a fifo");
         }
         Setting { sandbox: Sandbox::new(surroundings), events: queue, bundle }
@@ -63,7 +63,8 @@ impl Setting {
 
     fn create_before(&self, id: &str, deadline: Option<Instant>) -> Result<u32, Error> {
         let stream = |name| self.path(name).display().to_string();
-        let streams = Streams { stdin: stream("stdin"), stdout: stream("stdout"), ..Streams::default() };
+        let [stdin, stdout, stderr] = ["stdin", "stdout", "stderr"].map(stream);
+        let streams = Streams { stdin, stdout, stderr, terminal: false };
         let bundle = self.bundle.path().to_owned();
         self.sandbox.create(Request { id: id.to_owned(), bundle, mounts: Vec::new(), streams, deadline })
     }
@@ -78,11 +79,12 @@ impl Setting {
 
     /// The client's end of standard output.
     fn reader(&self) -> File {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(self.path("stdout"))
-            .expect("a reader")
+        self.reader_of("stdout")
+    }
+
+    fn reader_of(&self, stream: &str) -> File {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NONBLOCK).open(self.path(stream)).expect("a reader")
     }
 
     fn type_in(&self, bytes: &[u8]) {
@@ -385,6 +387,45 @@ fn resources_change_as_a_whole_or_not_at_all() {
 fn cpus_of_the_specification_are_checked_first() {
     let setting = Setting::new();
     let config = CONFIG.replacen('{', r#"{"linux":{"resources":{"cpu":{"cpus":"1023"}}},"#, 1);
+    std::fs::write(setting.path("config.json"), config).expect("written");
+    assert_eq!(kind(setting.create("c")), Kind::InvalidArgument);
+}
+
+#[test]
+fn standard_error_is_silent_and_ends_with_the_container() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let (mut stdout, mut stderr) = (setting.reader(), setting.reader_of("stderr"));
+    read_until(&mut stdout, b"# ");
+    let silent = stderr.read(&mut [0]).expect_err("not the end yet");
+    assert_eq!(silent.kind(), std::io::ErrorKind::WouldBlock);
+    container.kill(15).expect("asked");
+    end_of(&container);
+    setting.sandbox.delete("c").expect("deleted");
+    assert_eq!(stdout.read(&mut [0]).expect("the end"), 0);
+    assert_eq!(stderr.read(&mut [0]).expect("the end"), 0);
+}
+
+#[test]
+fn the_streams_are_given_to_the_container_s_user() {
+    use std::os::unix::fs::MetadataExt;
+    let setting = Setting::new();
+    let config = CONFIG.replacen('{', r#"{"process":{"user":{"uid":1234,"gid":56}},"#, 1);
+    std::fs::write(setting.path("config.json"), config).expect("written");
+    setting.create("c").expect("created");
+    for stream in ["stdin", "stdout", "stderr"] {
+        let fifo = std::fs::metadata(setting.path(stream)).expect("there");
+        assert_eq!((fifo.uid(), fifo.gid()), (1234, 56), "{stream}");
+    }
+}
+
+#[test]
+fn a_wrong_annotation_is_the_callers_fault() {
+    let setting = Setting::new();
+    let config = CONFIG.replace(
+        "\"annotations\":{",
+        "\"annotations\":{\"org.openeuler.micrun.container.stop_timeout\":\"-1\",",
+    );
     std::fs::write(setting.path("config.json"), config).expect("written");
     assert_eq!(kind(setting.create("c")), Kind::InvalidArgument);
 }

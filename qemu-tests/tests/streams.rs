@@ -307,7 +307,7 @@ fn hang(bed: &Testbed, annotation: &str) -> Result<Option<i32>> {
 fn firmware_that_does_not_power_off_is_cut_after_its_time() -> Result<()> {
     let bed = Testbed::new()?;
     assert_eq!(hang(&bed, "org.openeuler.micran.container.stop_timeout=1500ms")?, Some(137));
-    logged_line(&bed, "the firmware did not power itself off within 1.5s: power is cut")?;
+    logged_line(&bed, "the firmware did not power itself off within 1500 ms: power is cut")?;
     bed.clean()
 }
 
@@ -326,7 +326,7 @@ fn a_silent_console_ends_the_container_that_asks_for_it() -> Result<()> {
     let timeout = "org.openeuler.micrun.container.auto_close_timeout=1s";
     let closed = annotated(&bed, &[timeout], b"echo last\n")?.ok()?;
     assert_eq!(closed.text(), format!("{}echo last\r\nlast\r\n{PROMPT}", banner()));
-    logged_line(&bed, "the console has been silent for 1s")?;
+    logged_line(&bed, "the console has been silent for 1000 ms")?;
     bed.clean()
 }
 
@@ -337,6 +337,6 @@ fn a_hanging_container_is_closed_as_well() -> Result<()> {
     let annotations = [close, stop].map(|pair| format!("org.openeuler.micrun.{pair}"));
     let closed = annotated(&bed, &annotations.each_ref().map(String::as_str), b"hang\n")?.ok()?;
     assert_eq!(closed.text(), format!("{}hang\r\n", banner()));
-    logged_line(&bed, "the firmware did not power itself off within 1s: power is cut")?;
+    logged_line(&bed, "the firmware did not power itself off within 1000 ms: power is cut")?;
     bed.clean()
 }

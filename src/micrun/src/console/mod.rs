@@ -133,16 +133,7 @@ impl Console {
         input_rate: Option<u32>,
     ) -> Result<Console, StreamError> {
         let Streams { stdin, stdout, stderr, .. } = streams;
-        let mut console = Console::default();
-        console.input = match target("stdin", stdin)? {
-            Target::Nothing => None,
-            Target::Path(path) | Target::File(path) => {
-                let input = Input::open(&path, input_rate);
-                let input = input.and_then(|input| owner.own_fifo(input.pollable()).map(|()| input));
-                Some(input.map_err(|source| failed("stdin", &path, source))?)
-            }
-            Target::Logger(_) => return Err(wrong("stdin", stdin, UriError::Input)),
-        };
+        let mut console = Console { input: open_input(stdin, owner, input_rate)?, ..Console::default() };
         let error = target("stderr", stderr)?;
         match target("stdout", stdout)? {
             Target::Nothing => {}
@@ -185,6 +176,18 @@ fn wrong(stream: &'static str, uri: &str, source: UriError) -> StreamError {
 
 fn failed(stream: &'static str, path: &Path, source: io::Error) -> StreamError {
     StreamError::Open { stream, path: path.display().to_string(), source }
+}
+
+fn open_input(name: &str, owner: &Owner<'_>, rate: Option<u32>) -> Result<Option<Input>, StreamError> {
+    match target("stdin", name)? {
+        Target::Nothing => Ok(None),
+        Target::Path(path) | Target::File(path) => {
+            let opened = Input::open(&path, rate);
+            let opened = opened.and_then(|input| owner.own_fifo(input.pollable()).map(|()| input));
+            opened.map(Some).map_err(|source| failed("stdin", &path, source))
+        }
+        Target::Logger(_) => Err(wrong("stdin", name, UriError::Input)),
+    }
 }
 
 fn open_output(

@@ -323,7 +323,7 @@ impl Session {
             && let Some(limit) = self.settings.auto_close
             && self.silence_ends().is_some_and(|end| end <= now)
         {
-            log::info!("the console has been silent for {limit:?}: the container is ended");
+            log::info!("the console has been silent for {} ms: the container is ended", limit.as_millis());
             self.ask(Asked::Silence);
         }
     }
@@ -350,8 +350,8 @@ impl Session {
     fn force(&mut self) {
         let status = match self.asked {
             Some(asked) => {
-                let timeout = self.settings.stop_timeout.unwrap_or_default();
-                log::warn!("the firmware did not power itself off within {timeout:?}: power is cut");
+                let millis = self.settings.stop_timeout.unwrap_or_default().as_millis();
+                log::warn!("the firmware did not power itself off within {millis} ms: power is cut");
                 asked.status_forced()
             }
             None => {

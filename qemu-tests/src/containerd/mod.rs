@@ -84,6 +84,7 @@ pub struct Containerd {
     options: Options,
     path: OsString,
     guard: Guard,
+    guests: Vec<u32>,
 }
 
 /// A private containerd that goes on after this process: what a person needs to use and to end it.
@@ -118,7 +119,8 @@ impl Containerd {
         fs::write(config_file(directory.path()), config)?;
         let child = spawn(options, &path, directory.path())?;
         let guard = Guard::set(child.id(), directory.path())?;
-        let mut containerd = Self { child, directory, options: options.clone(), path, guard };
+        let mut containerd =
+            Self { child, directory, options: options.clone(), path, guard, guests: Vec::new() };
         containerd.wait_until_it_answers()?;
         Ok(containerd)
     }
@@ -152,6 +154,11 @@ impl Containerd {
     #[must_use]
     pub fn address(&self) -> PathBuf {
         self.directory().join(SOCKET)
+    }
+
+    /// Where it looks for programs.
+    pub(crate) fn search_path(&self) -> &OsStr {
+        &self.path
     }
 
     /// A client of it in `namespace`.
@@ -215,9 +222,14 @@ impl Containerd {
         Ok(Kept { pid, directory, address, log })
     }
 
+    /// Takes another daemon that works on this one for no leak.
+    pub(crate) fn host(&mut self, daemon: u32) {
+        self.guests.push(daemon);
+    }
+
     /// The instance's own processes, which are no leak.
-    fn daemons(&self) -> [u32; 2] {
-        [self.pid(), self.guard.pid()]
+    fn daemons(&self) -> Vec<u32> {
+        [&[self.pid(), self.guard.pid()], self.guests.as_slice()].concat()
     }
 
     fn wait_until_it_answers(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use qemu_tests::{Containerd, Ctr, Options, Pty, busybox, run, wait_for};
+use qemu_tests::{Containerd, Ctr, Options, Pty, Version, busybox, run, wait_for};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -99,8 +99,11 @@ fn the_cri_service_is_there_only_when_asked_for() -> Result<()> {
         let plugins = Containerd::start(options)?.ctr("default").ok(&["plugins", "ls"])?;
         Ok::<_, anyhow::Error>(plugins.lines().any(|line| line.contains(" cri ") && line.contains(" ok ")))
     };
-    assert!(!cri(&Options::default())?);
-    assert!(cri(&Options { cri: true, ..Options::default() })?);
+    for version in Version::ALL {
+        let options = version.options();
+        assert!(!cri(&options)?, "{version:?}");
+        assert!(cri(&Options { cri: true, cni: Some("/usr/lib/cni".into()), ..options })?, "{version:?}");
+    }
     Ok(())
 }
 

@@ -97,12 +97,15 @@ fn lives_through_a_restart_of_containerd(version: Version) -> Result<()> {
     let mut bed = bed(version)?;
     bed.detached("lives")?;
     attach(&bed, "lives")?.detach()?;
-    let pid = bed.task("lives").pid()?;
+    let task = bed.task("lives");
+    let (pid, stdin) = (task.pid()?, task.fifo("stdin")?);
     kill_containerd(&bed)?;
+    std::fs::write(stdin, "echo meanwhile\r")?;
     bed.containerd.restart()?;
     let task = bed.task("lives");
     assert_eq!((task.pid()?, task.status()?.as_deref()), (pid, Some("RUNNING")));
-    let mut console = attach(&bed, "lives")?;
+    let mut console = task.attach()?;
+    console.expect(&format!("\r\nmeanwhile\r\n{PROMPT}"), DEADLINE)?;
     assert_eq!(ask(&mut console, "echo still here")?, "still here\r\n");
     let mut events = bed.events()?;
     console.send(b"exit 3\r")?;

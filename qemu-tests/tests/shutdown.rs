@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Barrier;
 use std::thread;
 
-use containerd_shim_protos::api::{ConnectRequest, ShutdownRequest, StateRequest};
+use containerd_shim_protos::api::{PidsRequest, ShutdownRequest, StateRequest};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::proto::{Code, Request, Response};
 use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, output};
@@ -77,7 +77,7 @@ impl Connection {
     /// One of the requests that any server answers.
     fn ask_something(&mut self) -> bool {
         if self.sent.is_multiple_of(2) {
-            self.ask("Connect", &ConnectRequest::default())
+            self.ask("Pids", &PidsRequest::default())
         } else {
             self.ask("State", &StateRequest { id: "nobody".to_owned(), ..Default::default() })
         }

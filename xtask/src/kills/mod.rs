@@ -1,6 +1,7 @@
 //! The kill matrix: SIGKILL to shim, containerd and emulator at every step of a container's life. After each kill
 //! containerd must come to know the truth, nothing may be left, and another container must not have noticed.
 
+mod aim;
 mod bystander;
 mod gate;
 mod ground;
@@ -30,7 +31,7 @@ use crate::{build, setup};
 const ROUNDS: usize = 200;
 
 /// How often a kill may come too late.
-const TRIES: usize = 20;
+const TRIES: usize = 50;
 
 /// The environment in which the matrix calls itself: what `setup` and `build` have found and made.
 const QEMU: &str = "MICRUN_QEMU";

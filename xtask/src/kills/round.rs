@@ -1,23 +1,19 @@
 //! One round: a container is brought to a step, something is killed within it, and the truth is demanded.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::{Leaks, Task, kill_9, wait_for};
+use qemu_tests::{Leaks, Task, wait_for};
 
+use super::aim::Aim;
 use super::gate::Call;
 use super::ground::{Ground, Wish};
 use super::plan::{Round, Step, Victim};
 use super::truth::{self, State};
-use super::victims::{Known, Role, hold_starters, is_child_of, role};
+use super::victims::Known;
 
 /// How long containerd may take to know the truth: it gives a dead shim's clean-up five seconds.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// How long a `start` goes on after it was held, about.
-const STARTER: Duration = Duration::from_millis(3);
-/// How long a process to kill may take to appear: longer than any step.
-const APPEARANCE: Duration = Duration::from_secs(1);
 
 /// What a round has shown.
 pub(super) struct Shown {
@@ -30,27 +26,16 @@ pub(super) struct Shown {
 }
 
 /// The names of one round's containers.
-struct Names {
-    id: String,
+pub(super) struct Names {
+    pub(super) id: String,
     /// The other container in the same shim, which also gives the group its name.
-    other: Option<String>,
+    pub(super) other: Option<String>,
 }
 
 impl Names {
     fn wish<'a>(&'a self, id: &'a str, round: &Round) -> Wish<'a> {
         Wish { id, core: round.core, group: self.other.as_deref() }
     }
-}
-
-/// What is known of the processes before the blow.
-struct Aim {
-    /// Those that are not the container's own.
-    known: Known,
-    containerd: u32,
-    /// The shim's server, if it is there.
-    shim: Option<u32>,
-    /// The container's own emulator, if it runs.
-    emulator: Option<u32>,
 }
 
 /// Plays one round.
@@ -66,8 +51,8 @@ pub(super) fn play(ground: &mut Ground, round: &mut Round) -> Result<Shown> {
     }
     let known = Known::now();
     let call = approach(ground, round, &names)?;
-    let aim = aim(ground, round, &names, known)?;
-    let hit = strike(ground, round, &names, &aim, call.as_ref())?;
+    let aim = Aim::take(ground, round, &names, known)?;
+    let hit = aim.strike(ground, round, call.as_ref())?;
     let complaint = call.map_or(Ok(String::new()), Call::end)?;
     if matches!(round.victim, Victim::Containerd | Victim::Both) {
         ground.bed.containerd.restart()?;
@@ -106,80 +91,10 @@ fn approach(ground: &Ground, round: &Round, names: &Names) -> Result<Option<Call
     }
 }
 
-fn aim(ground: &Ground, round: &Round, names: &Names, known: Known) -> Result<Aim> {
-    let containerd = ground.bed.containerd.pid();
-    let task = ground.bed.task(&names.id);
-    let shim = match (round.step, &names.other) {
-        (Step::Create, None) => None,
-        (Step::Create, Some(other)) => Some(ground.bed.task(other).pid()?),
-        _ => Some(task.pid()?),
-    };
-    let emulator = shim.and_then(|shim| known.newcomers(|pid| is_child_of(pid, shim)).pop());
-    Ok(Aim { known, containerd, shim, emulator })
-}
-
-/// Lets the request go on, and kills at a moment within the step. False if that came too late for all of them.
-fn strike(ground: &Ground, round: &mut Round, names: &Names, aim: &Aim, call: Option<&Call>) -> Result<bool> {
-    let moment = round.dice.time(ground.length(round.core, round.step));
-    let held = (round.victim == Victim::Starter).then(hold_starters).transpose()?;
-    call.map_or(Ok(()), Call::go_on)?;
-    let shims = |wanted: Role| aim.known.newcomers(|pid| role(pid, &names.id) == Some(wanted));
-    let children = |shim: u32| aim.known.newcomers(|pid| is_child_of(pid, shim));
-    let mut doomed: Vec<u32> = match (round.victim, round.step) {
-        (Victim::Containerd, _) => {
-            thread::sleep(moment);
-            vec![aim.containerd]
-        }
-        (Victim::Emulator, Step::Start) => {
-            let shim = aim.shim.context("no shim")?;
-            appear(moment, || children(shim))
-        }
-        (Victim::Emulator, _) => {
-            thread::sleep(moment);
-            aim.emulator.into_iter().collect()
-        }
-        (Victim::Starter, _) => {
-            let there = appear(Duration::ZERO, || shims(Role::Starter));
-            drop(held);
-            thread::sleep(round.dice.time(STARTER));
-            there
-        }
-        (Victim::Shim | Victim::Both, Step::Create) if aim.shim.is_none() => {
-            appear(moment, || shims(Role::Server))
-        }
-        (Victim::Shim | Victim::Both, _) => {
-            thread::sleep(moment);
-            aim.shim.into_iter().collect()
-        }
-    };
-    if round.victim == Victim::Both {
-        doomed.push(aim.containerd);
-        if round.dice.below(2) == 0 {
-            doomed.reverse();
-        }
-    }
-    // All of them, whether or not the first has ended by itself.
-    Ok(doomed.into_iter().filter(|pid| kill_9(*pid).is_ok()).count() > 0)
-}
-
-/// Waits until there is a process, then for `moment`. Some live for a millisecond, so there is no pause between two
-/// looks, and one may be missed: then there is none.
-fn appear(moment: Duration, look: impl Fn() -> Vec<u32>) -> Vec<u32> {
-    let begun = Instant::now();
-    while begun.elapsed() < APPEARANCE {
-        let there = look();
-        if !there.is_empty() {
-            thread::sleep(moment);
-            return there;
-        }
-    }
-    Vec::new()
-}
-
 /// Demands the true state of all of the round's containers, and brings them to their end.
 fn settle(ground: &Ground, round: &Round, names: &Names) -> Result<State> {
     let exits = truth::exits(round);
-    let state = finish(&ground.bed.task(&names.id), truth::states(round.victim, round.step), exits)?;
+    let state = finish(&ground.bed.task(&names.id), truth::states(round), exits)?;
     if let Some(other) = &names.other {
         let (task, state) = (ground.bed.task(other), truth::of_the_pod(round.victim));
         finish(&task, &[state], &[137]).context("the other container of the pod")?;

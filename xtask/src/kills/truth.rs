@@ -43,11 +43,12 @@ impl fmt::Display for State {
     }
 }
 
-/// The states of which one must be reached after `victim` was killed at `step`. Where there are two, the moment within
-/// the step decides.
-pub(super) fn states(victim: Victim, step: Step) -> &'static [State] {
+/// The states of which one must be reached after the kill. Where there are two, the moment within the step decides.
+pub(super) fn states(round: &Round) -> &'static [State] {
     use State::{Created, Gone, Running, Stopped};
-    match (victim, step) {
+    match (round.victim, round.step) {
+        // The next `start` of a pod whose server has died makes another one.
+        (Victim::Shim | Victim::Both, Step::Create) if round.pod => &[Gone, Created],
         (Victim::Shim | Victim::Both, _) => &[Gone],
         // One that is killed when it has answered has done its work.
         (Victim::Starter, _) => &[Gone, Created],

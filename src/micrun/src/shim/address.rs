@@ -1,8 +1,8 @@
 //! Where the server of a group listens.
 
 use std::fs::File;
-use std::io::ErrorKind;
-use std::os::fd::AsRawFd;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use firmware::checksum;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::Failure;
@@ -96,8 +97,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Makes the directory of the socket `path`, for root only, and takes the lock. It is held for microseconds, so the
-    /// deadline only counts if a holder was stopped by a debugger.
+    /// Makes the directory of the socket `path`, for root only, and takes the lock. It is held for a millisecond at most,
+    /// so the deadline only counts if a holder or a server was stopped by a debugger.
     pub(super) fn take(path: &Path) -> Result<Lock, Failure> {
         let dir = path.parent().unwrap_or(Path::new(DIR));
         let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
@@ -125,10 +126,29 @@ pub(super) fn remove_dead(path: &Path, _: &Lock) {
     }
 }
 
-/// True if a process listens at `path`. Does not wait for one that is too busy to accept.
+/// A ttrpc request for no method of no service: length 0, stream 1, type 1, no flags. Every server answers it.
+const PING: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 1, 1, 0];
+/// A server answers in less than a millisecond; one that takes this long is busy, or stopped by a debugger.
+const PING_DEADLINE: u16 = 1000;
+
+/// True if a living process listens at `path`. Does not wait for one that is too busy to accept.
 fn answers(path: &Path) -> bool {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let Ok(socket) = socket(AddressFamily::Unix, SockType::Stream, flags, None) else { return true };
     let Ok(address) = UnixAddr::new(path) else { return false };
-    matches!(connect(socket.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN))
+    match connect(socket.as_raw_fd(), &address) {
+        Ok(()) => is_served(File::from(socket)),
+        Err(errno) => errno == Errno::EAGAIN,
+    }
+}
+
+/// True unless the server is being killed: the kernel closes its connections, upon which containerd calls `delete`, some
+/// time before it closes the listening socket, which takes connections to the last.
+fn is_served(mut connection: File) -> bool {
+    if connection.write_all(&PING).is_err() {
+        return false;
+    }
+    let mut polled = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
+    let answered = poll(&mut polled, PollTimeout::from(PING_DEADLINE)) != Ok(0);
+    !answered || matches!(connection.read(&mut [0]), Ok(1))
 }

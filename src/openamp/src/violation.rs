@@ -130,6 +130,14 @@ pub enum Violation {
         /// What is wrong with it.
         why: BadAnnouncement,
     },
+    /// A buffer was released that is not held: a local mistake, never the peer's.
+    #[error("vring {vring}: buffer {id} is not ours to offer")]
+    NotOurs {
+        /// Which ring.
+        vring: u8,
+        /// The buffer.
+        id: u16,
+    },
     /// The rings do not fit the memory they were placed in: a local mistake, never the peer's.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -94,7 +94,7 @@ impl Layout {
     /// Checks that the live table still is the one that was parsed, as far as the host depends on it: other firmware may
     /// have been loaded meanwhile, or the remote may have rewritten it.
     pub(crate) fn check_live(&self, table: &impl Memory) -> Result<(), Violation> {
-        let mut check = |at: usize, expected: u32| match table.load_u32(at)? {
+        let check = |at: usize, expected: u32| match table.load_u32(at)? {
             value if value == expected => Ok(()),
             value => Err(Violation::TableChanged { at, value, expected }),
         };

@@ -101,7 +101,8 @@ impl Host {
 
     /// Gives the buffer of a message back, in any order. Then see [`Self::wants_kick`].
     pub fn release(&mut self, memory: &impl Memory, held: Held) -> Result<(), Violation> {
-        self.offer_rx(memory, held.message.id)
+        let Held { message, .. } = held;
+        self.offer_rx(memory, message.id)
     }
 
     /// Makes the local endpoint for one that the remote announced. Its first [`Self::send`] tells the remote our

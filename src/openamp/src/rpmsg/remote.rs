@@ -118,7 +118,8 @@ impl Remote {
 
     /// Gives the buffer of a message back, in any order. Then see [`Self::wants_kick`].
     pub fn release(&mut self, memory: &impl Memory, held: Held) -> Result<(), Violation> {
-        self.give_back(memory, &held.message)
+        let Held { message, .. } = held;
+        self.give_back(memory, &message)
     }
 
     /// Asks to be notified when the host offers a transmit buffer, or not. After asking, try to send once more.

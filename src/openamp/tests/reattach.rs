@@ -49,7 +49,6 @@ fn endpoints_survive_the_host() {
     // What is in the rings when the host dies is lost.
     host.send(&memory, ours, b"lost").expect("room");
     remote.send(&memory, theirs, b"lost").expect("room");
-    drop(host);
 
     layout.write_status(&table, 0).expect("inside");
     State::Reset.write(&table).expect("inside");
@@ -58,6 +57,7 @@ fn endpoints_survive_the_host() {
     remote.reset(&memory).expect("writable");
     State::Quiet.write(&table).expect("inside");
 
+    // The second host knows nothing of the first.
     let mut host = Host::reattach(&memory, placement(8), &layout, &table).expect("a good table");
     layout.write_status(&table, DRIVER_OK).expect("inside");
     State::On.write(&table).expect("inside");

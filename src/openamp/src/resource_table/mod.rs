@@ -1,7 +1,7 @@
 //! The resource table: what firmware asks of its host, and where host and firmware meet while it runs.
 //!
 //! [`parse`] turns the bytes of an ELF's `.resource_table` section into a [`Layout`] once; afterwards the *live* table
-//! in the firmware's memory is touched only through the offsets found then, never parsed again. [`entries`] shows all
+//! in the firmware's memory is touched only through the offsets found then, never parsed again. [`entries()`] shows all
 //! entries. Format: Linux `include/linux/remoteproc.h`, OpenAMP `remoteproc.h`; vendor entries: MICA. It knows 32-bit
 //! addresses only; the 64-bit fields of MICA's ring buffers may lie on any multiple of four.
 

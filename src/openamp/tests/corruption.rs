@@ -5,10 +5,11 @@ mod common;
 
 use std::cell::Cell;
 
-use common::mutating::Mutating;
+use common::watched::Watched;
 use common::{backing, linked, placement, window};
 use openamp::rpmsg::{Held, Host, Incoming, PAYLOAD_LEN, Remote, Taken};
 use proptest::prelude::*;
+use shmem::{Memory, Window};
 
 const NUM: u32 = 8;
 /// Accesses that a call may take: for each buffer of the ring the dozen of one message, and as many once.
@@ -44,7 +45,7 @@ fn name() -> openamp::rpmsg::Name {
 }
 
 /// One call whose result does not matter, only that there is one.
-fn at_host(host: &mut Host, memory: &Mutating<'_>, held: &mut Vec<Held>, call: Call) {
+fn at_host(host: &mut Host, memory: &Watched<'_>, held: &mut Vec<Held>, call: Call) {
     let mut payload = [0; PAYLOAD_LEN];
     let endpoint = host.endpoints().next().map(|(id, _)| id);
     match (call, endpoint) {
@@ -79,7 +80,7 @@ fn at_host(host: &mut Host, memory: &Mutating<'_>, held: &mut Vec<Held>, call: C
 }
 
 /// As [`at_host`], for a firmware whose host lies.
-fn at_remote(remote: &mut Remote, memory: &Mutating<'_>, held: &mut Vec<Held>, call: Call) {
+fn at_remote(remote: &mut Remote, memory: &Watched<'_>, held: &mut Vec<Held>, call: Call) {
     let mut payload = [0; PAYLOAD_LEN];
     match call {
         Call::Send(len) => {
@@ -113,6 +114,68 @@ fn at_remote(remote: &mut Remote, memory: &Mutating<'_>, held: &mut Vec<Held>, c
     }
 }
 
+/// Changes a byte below `reach` once in `every` accesses, by numbers that follow from a seed.
+fn scribbler(seed: u64, every: u32, reach: usize) -> impl Fn(&Window<'_>) {
+    // xorshift64: any sequence will do as long as a seed gives it again.
+    let state = Cell::new(seed | 1);
+    move |memory| {
+        let mut random = state.get();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        state.set(random);
+        if (random as u32).is_multiple_of(every) {
+            let at = (random >> 32) as usize % reach;
+            // Small values hit indices and lengths; the others everything else.
+            let value = if random & 1 == 0 { (random >> 8) as u8 % 20 } else { (random >> 8) as u8 };
+            memory.store_u8(at, value).expect("inside");
+        }
+    }
+}
+
+/// A host that offers another message as soon as one was taken, for an endpoint that does not exist.
+#[test]
+fn a_flood_of_strays_does_not_hold_the_remote_for_ever() {
+    let mut backing = backing();
+    let inner = window(&mut backing);
+    let (mut host, _, mut remote, _) = linked(&inner, NUM);
+    let nobody = host.bind(name(), 0x43f).expect("an endpoint");
+    for _ in 0..NUM {
+        host.send(&inner, nobody, b"?").expect("room");
+    }
+    let ring = placement(NUM).rings[1].base;
+    let memory = Watched::new(inner, |memory| {
+        let used = memory.load_u16(ring + 152 + 2).expect("inside");
+        memory.store_u16(ring + 128 + 2, used.wrapping_add(NUM as u16)).expect("inside");
+    });
+    for _ in 0..10 {
+        assert_eq!(remote.receive(&memory, &mut [0; PAYLOAD_LEN]), Ok(None));
+        assert!(memory.accesses() <= BOUND);
+    }
+}
+
+/// A remote that gives every buffer back as soon as it is offered.
+#[test]
+fn a_flood_of_messages_does_not_hold_the_host_for_ever() {
+    let mut backing = backing();
+    let inner = window(&mut backing);
+    let (mut host, ours, ..) = linked(&inner, NUM);
+    let ring = placement(NUM).rings[1].base;
+    let memory = Watched::new(inner, |memory| {
+        let available = memory.load_u16(ring + 128 + 2).expect("inside");
+        for index in available.saturating_sub(NUM as u16)..available {
+            let slot = usize::from(index % NUM as u16);
+            let id = memory.load_u16(ring + 128 + 4 + 2 * slot).expect("inside");
+            memory.store_u32(ring + 152 + 4 + 8 * slot, id.into()).expect("inside");
+        }
+        memory.store_u16(ring + 152 + 2, available).expect("inside");
+    });
+    for _ in 0..1000 {
+        host.send(&memory, ours, b"x").expect("there always is room");
+        assert!(memory.accesses() <= BOUND);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -128,16 +191,16 @@ proptest! {
         let [_, last] = placement(NUM).buffers;
         // Rings, receive buffers and the first transmit buffer.
         let reach = last + 512;
-        let memory = Mutating { inner, reach, every, state: Cell::new(seed), accesses: Cell::new(0) };
+        let memory = Watched::new(inner, scribbler(seed, every, reach));
         let (mut at_hosts, mut at_remotes) = (Vec::new(), Vec::new());
         for (hosts, call) in calls {
-            memory.accesses.set(0);
             if hosts {
                 at_host(&mut host, &memory, &mut at_hosts, call);
             } else {
                 at_remote(&mut remote, &memory, &mut at_remotes, call);
             }
-            prop_assert!(memory.accesses.get() <= BOUND, "{call:?}: {} accesses", memory.accesses.get());
+            let accesses = memory.accesses();
+            prop_assert!(accesses <= BOUND, "{call:?}: {accesses} accesses");
         }
     }
 }

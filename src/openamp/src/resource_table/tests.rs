@@ -118,6 +118,22 @@ fn entries_of_mica_are_read() {
     assert_eq!(first(vec![131]), Ok(Entry::Xenstore));
 }
 
+/// The table of the UniProton image with a debugger: entries at 0x1c, 0xa24 and 0xa4c.
+#[test]
+fn the_table_of_a_real_image_is_read() {
+    let buffers = vec![129, 0, 0, 0, 0, 0, 0x2000, 0, 0, 0];
+    let table = with_entries(&[padded(&[128], ENDPOINTS_LEN), buffers]);
+    assert_eq!(table.len(), 0xa90);
+    let found: Vec<(usize, Entry)> =
+        entries(&table).expect("a header").collect::<Result<_, _>>().expect("good entries");
+    let vdev = Vdev { id: 7, notify_id: 2, features: 1, vrings: 2, config_len: 0 };
+    let buffers = RingBuffers { da: 0, pa: 0, len: 0x2000, state: 0 };
+    let expected =
+        [(0x1c, Entry::Endpoints(0)), (0xa24, Entry::RingBuffers(buffers)), (0xa4c, Entry::Vdev(vdev))];
+    assert_eq!(found, expected);
+    assert_eq!(parse(&table).expect("a good table").endpoints(), Some(0x1c));
+}
+
 #[test]
 fn unknown_entries_are_skipped() {
     for kind in [4, 127, 132, 512, 513, u32::MAX] {

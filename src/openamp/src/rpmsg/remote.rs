@@ -45,7 +45,7 @@ impl Remote {
 
     /// Goes back to the beginning of both rings, for a host that asked by the state word; then answer `Quiet` there and
     /// send nothing before the status is `DRIVER_OK` again. Endpoints stay, the host knows them. Messages that are held
-    /// must be forgotten, not released.
+    /// must be forgotten, not released. The host clears the rings, so [`Self::want_room`] is to be said again.
     pub fn reset(&mut self, memory: &impl Memory) -> Result<(), Violation> {
         self.tx.restart();
         self.rx.restart();

@@ -1,7 +1,7 @@
 //! A link in ordinary memory: what both sides of the tests share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-pub mod mutating;
+pub mod watched;
 
 use openamp::placement::Placement;
 use openamp::resource_table;

@@ -38,6 +38,10 @@ fn used_index_beyond_what_was_sent_is_refused() {
     }
     assert_eq!(host.outstanding(&memory), Ok(0));
     let used = placement(16).rings[1].base + 296;
+    // One more than was sent, although the ring has room for it.
+    memory.store_u16(used + 2, 11).expect("inside");
+    let text = host.outstanding(&memory).expect_err("a violation").to_string();
+    assert_eq!(text, "vring 1: used index 11 is 1 ahead of 10, queue size 16");
     memory.store_u16(used + 2, 40_000).expect("inside");
     let text = host.outstanding(&memory).expect_err("a violation").to_string();
     assert_eq!(text, "vring 1: used index 40000 is 39990 ahead of 10, queue size 16");

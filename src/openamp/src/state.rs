@@ -12,6 +12,8 @@
 //!
 //! Firmware that does not know the extension leaves 0, which reads as a plain power-off.
 
+use shmem::{Fault, Memory, barrier};
+
 /// Byte offset of the state word in the resource table.
 pub const STATE_WORD: usize = 8;
 /// Byte offset of the report word in the resource table.
@@ -23,6 +25,47 @@ pub const CPU_ON: u32 = 0xC400_0003;
 pub const CPU_OFF: u32 = 0x8400_0002;
 /// State word: the host asks the firmware to reset its virtqueues (PSCI `SYSTEM_RESET`).
 pub const SYSTEM_RESET: u32 = 0x8400_0009;
+
+/// What the state word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Loaded and not started, or the firmware has done the reset that was asked for.
+    Quiet,
+    /// The host has started the core.
+    On,
+    /// The host has asked the firmware to reset its virtqueues.
+    Reset,
+    /// The core is to be, or is being, powered off.
+    Off,
+    /// Nothing that MICA defines; firmware takes it as [`State::Quiet`].
+    Unknown(u32),
+}
+
+impl State {
+    /// Reads the state word of the live table.
+    pub fn read(table: &impl Memory) -> Result<State, Fault> {
+        Ok(match table.load_u32(STATE_WORD)? {
+            0 => State::Quiet,
+            CPU_ON => State::On,
+            SYSTEM_RESET => State::Reset,
+            CPU_OFF => State::Off,
+            other => State::Unknown(other),
+        })
+    }
+
+    /// Writes the state word, after everything that was written before.
+    pub fn write(self, table: &impl Memory) -> Result<(), Fault> {
+        let word = match self {
+            State::Quiet => 0,
+            State::On => CPU_ON,
+            State::Reset => SYSTEM_RESET,
+            State::Off => CPU_OFF,
+            State::Unknown(other) => other,
+        };
+        barrier::full();
+        table.store_u32(STATE_WORD, word)
+    }
+}
 
 const MAGIC: u32 = 0x4d52_0000;
 const KIND_EXIT: u32 = 1 << 8;

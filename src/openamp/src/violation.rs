@@ -2,6 +2,8 @@
 
 use shmem::Fault;
 
+use crate::rpmsg::BadAnnouncement;
+
 /// The peer broke the protocol; the link is not to be used any further.
 ///
 /// `vring` is 0 for remote-to-host, 1 for host-to-remote.
@@ -86,6 +88,55 @@ pub enum Violation {
         len: u16,
         /// Payload bytes that the buffer can hold.
         room: u32,
+    },
+    /// The live resource table puts a ring where none can be, or not where the host put it.
+    #[error("vring {vring} is said to be at {address:#x}, where it cannot be")]
+    RingAddress {
+        /// Which ring.
+        vring: u8,
+        /// The address in the table.
+        address: u32,
+    },
+    /// The live resource table is not that of the firmware file.
+    #[error("live resource table: {value:#x} at offset {at:#x}, the firmware file says {expected:#x}")]
+    TableChanged {
+        /// Offset in the table.
+        at: usize,
+        /// What is there.
+        value: u32,
+        /// What should be.
+        expected: u32,
+    },
+    /// The endpoint table claims to hold more endpoints than it has room for.
+    #[error("endpoint table: {0} endpoints, it has room for 64")]
+    EndpointCount(u32),
+    /// A slot of the endpoint table holds what no host wrote.
+    #[error("endpoint table: slot {slot}: {field} is {value:#x}, {expected}")]
+    EndpointSlot {
+        /// Which slot.
+        slot: usize,
+        /// Field of the slot.
+        field: &'static str,
+        /// Its value.
+        value: u32,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A slot of the endpoint table has a name that is none.
+    #[error("endpoint table: slot {slot}: {why}")]
+    EndpointName {
+        /// Which slot.
+        slot: usize,
+        /// What is wrong with it.
+        why: BadAnnouncement,
+    },
+    /// A buffer was released that is not held: a local mistake, never the peer's.
+    #[error("vring {vring}: buffer {id} is not ours to offer")]
+    NotOurs {
+        /// Which ring.
+        vring: u8,
+        /// The buffer.
+        id: u16,
     },
     /// The rings do not fit the memory they were placed in: a local mistake, never the peer's.
     #[error(transparent)]

@@ -1,84 +1,11 @@
-//! Our driver against our device half: nothing is lost, doubled or reordered, whatever the interleaving.
+//! Our driver against our device half: the cases that have a name.
 
 mod common;
 
 use common::{backing, linked, placement, window};
 use openamp::Violation;
-use openamp::rpmsg::{Incoming, PAYLOAD_LEN, SendError};
-use proptest::prelude::*;
+use openamp::rpmsg::{PAYLOAD_LEN, SendError};
 use shmem::Memory;
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    HostSends(usize),
-    HostReceives,
-    RemoteSends(usize),
-    RemoteReceives,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0..=PAYLOAD_LEN).prop_map(Step::HostSends),
-        Just(Step::HostReceives),
-        (0..=PAYLOAD_LEN).prop_map(Step::RemoteSends),
-        Just(Step::RemoteReceives),
-    ]
-}
-
-/// A message that tells its place in the sequence.
-fn message(number: usize, len: usize) -> Vec<u8> {
-    (0..len).map(|at| (number * 7 + at) as u8).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_message_arrives_once_and_in_order(
-        // 64 buffers each way are the most that fit a core's window of 128 KiB.
-        num in prop_oneof![Just(1u32), Just(2), Just(8), Just(64)],
-        steps in proptest::collection::vec(step(), 1..600),
-    ) {
-        let mut backing = backing();
-        let memory = window(&mut backing);
-        let (mut host, ours, mut remote, theirs) = linked(&memory, num);
-        let mut payload = [0; PAYLOAD_LEN];
-        let (mut to_remote, mut to_host) = (std::collections::VecDeque::new(), std::collections::VecDeque::new());
-        for (number, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::HostSends(len) => match host.send(&memory, ours, &message(number, len)) {
-                    Ok(()) => to_remote.push_back(message(number, len)),
-                    Err(error) => {
-                        prop_assert_eq!(error, SendError::Full);
-                        prop_assert_eq!(to_remote.len(), num as usize);
-                    }
-                },
-                Step::RemoteSends(len) => match remote.send(&memory, theirs, &message(number, len)) {
-                    Ok(()) => to_host.push_back(message(number, len)),
-                    Err(error) => {
-                        prop_assert_eq!(error, SendError::Full);
-                        prop_assert_eq!(to_host.len(), num as usize);
-                    }
-                },
-                Step::HostReceives => {
-                    let got = match host.receive(&memory, &mut payload).expect("no violation") {
-                        Some(Incoming::Message { endpoint, len }) => {
-                            prop_assert_eq!(endpoint, ours);
-                            Some(payload[..len].to_vec())
-                        }
-                        None => None,
-                        other => panic!("{other:?}"),
-                    };
-                    prop_assert_eq!(got, to_host.pop_front());
-                }
-                Step::RemoteReceives => {
-                    let got = remote.receive(&memory, &mut payload).expect("no violation");
-                    prop_assert_eq!(got.map(|got| payload[..got.len].to_vec()), to_remote.pop_front());
-                }
-            }
-        }
-    }
-}
 
 #[test]
 fn a_full_ring_asks_for_room_and_gets_a_kick() {

@@ -27,6 +27,27 @@ fn used_index_beyond_what_was_offered_is_refused() {
 }
 
 #[test]
+fn used_index_beyond_what_was_sent_is_refused() {
+    let mut backing = backing();
+    let memory = window(&mut backing);
+    let (mut host, ours, mut remote, _) = linked(&memory, 16);
+    // The activation message was the first.
+    for _ in 1..10 {
+        host.send(&memory, ours, b"x").expect("room");
+        remote.receive(&memory, &mut [0; PAYLOAD_LEN]).expect("no violation").expect("a message");
+    }
+    assert_eq!(host.outstanding(&memory), Ok(0));
+    let used = placement(16).rings[1].base + 296;
+    // One more than was sent, although the ring has room for it.
+    memory.store_u16(used + 2, 11).expect("inside");
+    let text = host.outstanding(&memory).expect_err("a violation").to_string();
+    assert_eq!(text, "vring 1: used index 11 is 1 ahead of 10, queue size 16");
+    memory.store_u16(used + 2, 40_000).expect("inside");
+    let text = host.outstanding(&memory).expect_err("a violation").to_string();
+    assert_eq!(text, "vring 1: used index 40000 is 39990 ahead of 10, queue size 16");
+}
+
+#[test]
 fn used_id_outside_the_ring_is_refused() {
     let text = lie(|memory| {
         memory.store_u32(USED0 + 4, 0x1_0000).expect("inside");

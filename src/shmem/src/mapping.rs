@@ -8,6 +8,21 @@ use memmap2::{MmapOptions, MmapRaw};
 use crate::Window;
 
 /// An owned shared mapping; unmapped when dropped.
+///
+/// ```
+/// use std::os::fd::AsFd;
+///
+/// use shmem::{Mapping, Memory};
+///
+/// let path = std::env::temp_dir().join(format!("shmem-{}", std::process::id()));
+/// let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
+/// std::fs::remove_file(&path)?;
+/// file.set_len(4096)?;
+/// let (ours, theirs) = (Mapping::new(file.as_fd(), 0, 4096)?, Mapping::new(file.as_fd(), 0, 4096)?);
+/// ours.window().store_u32(8, 7).expect("inside");
+/// assert_eq!(theirs.window().load_u32(8), Ok(7));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Mapping {
     map: MmapRaw,

@@ -1,9 +1,7 @@
 //! The RPMsg link: `rpmsg-tty` over the two rings of the communication region.
 
 use openamp::Violation;
-use openamp::resource_table::DRIVER_OK;
 use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
-use openamp::vring::Geometry;
 use shmem::{Fault, Window};
 use test_rtos::resource_table;
 use test_rtos::shell::{Input, Output};
@@ -125,18 +123,11 @@ impl Link {
 /// The remote end, as soon as the host's status says that the rings may be used.
 fn attach(memory: &Window<'static>) -> Result<Option<Remote>, Broken> {
     let (table, layout) = (table::window(), resource_table::layout().map_err(|_| Broken)?);
-    if layout.read_status(&table)? & DRIVER_OK == 0 {
+    if !layout.driver_ready(&table)? {
         return Ok(None);
     }
-    // Pairs with the host's barrier between the rings' addresses and its status.
-    shmem::barrier::read();
-    let ring = |index: usize| -> Result<Geometry, Broken> {
-        let address = layout.read_vring(&table, index)? as usize;
-        let base = address.checked_sub(REGION).filter(|base| *base < REGION_LEN).ok_or(Broken)?;
-        let entry = layout.vrings().get(index).ok_or(Broken)?;
-        Ok(Geometry { base, num: entry.num, align: entry.align as usize })
-    };
-    Ok(Some(Remote::new(memory, REGION as u32, [ring(0)?, ring(1)?])?))
+    let rings = layout.read_rings(&table, REGION as u32, REGION_LEN)?;
+    Ok(Some(Remote::new(memory, REGION as u32, rings)?))
 }
 
 /// Sends one message; false if the ring is full, in which case the host will kick when it is not.

@@ -25,52 +25,110 @@ pub struct EndpointId(u8);
 #[error("no endpoint left for \"{0}\", a link has 64")]
 pub struct NoEndpointLeft(pub Name);
 
+/// Who brought an endpoint into being, and so who ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// We announced it: it outlives its peers.
+    Ours,
+    /// The peer announced its end: ours goes with it.
+    Theirs,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    endpoint: Endpoint,
+    origin: Origin,
+}
+
 /// Place `i` holds the endpoint with our address `FIRST_DYNAMIC + i`: addresses need no search.
 #[derive(Debug)]
 pub(super) struct Endpoints {
-    places: [Option<Endpoint>; MAX_ENDPOINTS],
+    places: [Option<Place>; MAX_ENDPOINTS],
+    /// Something changed since [`Self::take_changed`].
+    changed: bool,
 }
 
 impl Endpoints {
     pub(super) const fn new() -> Endpoints {
-        Endpoints { places: [None; MAX_ENDPOINTS] }
+        Endpoints { places: [None; MAX_ENDPOINTS], changed: false }
     }
 
     /// Makes an endpoint at the lowest free address.
-    pub(super) fn add(&mut self, name: Name, remote: u32) -> Result<EndpointId, NoEndpointLeft> {
+    pub(super) fn add(
+        &mut self,
+        name: Name,
+        remote: u32,
+        origin: Origin,
+    ) -> Result<EndpointId, NoEndpointLeft> {
         let place = self.places.iter().position(Option::is_none).ok_or(NoEndpointLeft(name))?;
-        self.places[place] = Some(Endpoint { name, local: FIRST_DYNAMIC + place as u32, remote });
+        let endpoint = Endpoint { name, local: FIRST_DYNAMIC + place as u32, remote };
+        self.places[place] = Some(Place { endpoint, origin });
+        self.changed = true;
         Ok(EndpointId(place as u8))
+    }
+
+    /// Puts an endpoint of the peer's back to the address it had; false if that is taken or none of ours.
+    pub(super) fn restore(&mut self, endpoint: Endpoint) -> bool {
+        let place = endpoint.local.checked_sub(FIRST_DYNAMIC).and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| self.places.get_mut(place)) {
+            Some(place @ None) => {
+                *place = Some(Place { endpoint, origin: Origin::Theirs });
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn remove(&mut self, id: EndpointId) {
         self.places[usize::from(id.0)] = None;
+        self.changed = true;
     }
 
     pub(super) fn get(&self, id: EndpointId) -> Option<&Endpoint> {
-        self.places[usize::from(id.0)].as_ref()
+        self.places[usize::from(id.0)].as_ref().map(|place| &place.endpoint)
     }
 
-    /// The endpoint that a message to `addr` is for.
-    pub(super) fn at(&self, addr: u32) -> Option<EndpointId> {
-        let place = addr.checked_sub(FIRST_DYNAMIC).and_then(|place| u8::try_from(place).ok())?;
-        self.places.get(usize::from(place))?.as_ref()?;
-        Some(EndpointId(place))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        let ids = (0..).map(EndpointId);
+        ids.zip(&self.places).filter_map(|(id, place)| Some((id, &place.as_ref()?.endpoint)))
+    }
+
+    /// The endpoint that a message from `src` to `dst` is for. An endpoint without a peer has found it.
+    pub(super) fn hear(&mut self, src: u32, dst: u32) -> Option<EndpointId> {
+        let place = dst.checked_sub(FIRST_DYNAMIC).and_then(|place| u8::try_from(place).ok())?;
+        let endpoint = &self.places.get(usize::from(place))?.as_ref()?.endpoint;
+        let id = EndpointId(place);
+        if endpoint.remote == ADDR_ANY {
+            self.connect(id, src);
+        }
+        Some(id)
     }
 
     /// The endpoint of that name whose peer is `remote`.
     pub(super) fn find(&self, name: &Name, remote: u32) -> Option<EndpointId> {
-        let same = |endpoint: &Endpoint| endpoint.name == *name && endpoint.remote == remote;
-        let place = self.places.iter().position(|place| place.as_ref().is_some_and(same))?;
-        Some(EndpointId(place as u8))
+        self.iter()
+            .find(|(_, endpoint)| endpoint.name == *name && endpoint.remote == remote)
+            .map(|(id, _)| id)
     }
 
-    /// Learns the peer's address from its first message.
-    pub(super) fn learn(&mut self, id: EndpointId, remote: u32) {
-        if let Some(endpoint) = &mut self.places[usize::from(id.0)]
-            && endpoint.remote == ADDR_ANY
-        {
-            endpoint.remote = remote;
+    /// Learns, or forgets, an endpoint's peer.
+    pub(super) fn connect(&mut self, id: EndpointId, remote: u32) {
+        if let Some(place) = &mut self.places[usize::from(id.0)] {
+            place.endpoint.remote = remote;
+            self.changed = true;
         }
+    }
+
+    /// The endpoint's peer is gone: an endpoint of ours waits for the next one.
+    pub(super) fn disconnect(&mut self, id: EndpointId) {
+        match self.places[usize::from(id.0)] {
+            Some(Place { origin: Origin::Ours, .. }) => self.connect(id, ADDR_ANY),
+            _ => self.remove(id),
+        }
+    }
+
+    /// True, once, if something changed.
+    pub(super) fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
     }
 }

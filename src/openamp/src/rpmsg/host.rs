@@ -1,60 +1,18 @@
 //! The host's end of a link: virtio driver on both rings.
 
-use shmem::Memory;
+use shmem::{Fault, Memory};
 
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoints, Origin};
+use super::ends::{self, End};
+use super::message::Message;
 use super::{
-    Announcement, BadAnnouncement, Endpoint, EndpointId, HEADER_LEN, Header, NAME_SERVICE, Name,
-    NoEndpointLeft, PAYLOAD_LEN,
+    AnnounceError, Endpoint, EndpointId, Header, Held, Incoming, Name, NoEndpointLeft, PAYLOAD_LEN,
+    SendError, Taken, endpoint_table,
 };
 use crate::Violation;
 use crate::placement::{BUFFER_LEN, Placement};
+use crate::resource_table::Layout;
 use crate::vring::DriverQueue;
-
-/// What [`Host::receive`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// The remote has a new endpoint. [`Host::bind`] it, or leave it alone.
-    Announced {
-        /// Its name.
-        name: Name,
-        /// Its address at the remote.
-        addr: u32,
-    },
-    /// A bound endpoint's peer went away; the id is not valid any more.
-    Withdrawn(EndpointId),
-    /// A message for a bound endpoint; its payload is the first `len` bytes of the caller's buffer.
-    Message {
-        /// Whom it is for.
-        endpoint: EndpointId,
-        /// Payload bytes.
-        len: usize,
-    },
-    /// A message to an address that nobody listens at, dropped.
-    Stray {
-        /// That address.
-        dst: u32,
-    },
-    /// An announcement that says nothing, ignored.
-    Ignored(BadAnnouncement),
-}
-
-/// Why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The remote holds every buffer. Try again when [`Host::reclaim`] got one back.
-    #[error("the remote has not consumed the messages sent before")]
-    Full,
-    /// More than [`PAYLOAD_LEN`] bytes: never truncated silently.
-    #[error("payload of {0} bytes, a message holds at most {PAYLOAD_LEN}")]
-    TooLong(usize),
-    /// The endpoint was withdrawn.
-    #[error("the endpoint does not exist any more")]
-    Gone,
-    /// The remote broke the protocol.
-    #[error(transparent)]
-    Violation(#[from] Violation),
-}
 
 /// One link to a remote. Not tied to the memory: that is passed in per call and must always be the same.
 #[derive(Debug)]
@@ -86,6 +44,39 @@ impl Host {
         Ok(host)
     }
 
+    /// Goes on with firmware that another host process has started, and takes its endpoints over from `table`, the live
+    /// table; see [`Self::record_endpoints`]. What was in the rings is lost. `layout` is that of the firmware's file.
+    ///
+    /// The steps (MICA): status 0, [`State::Reset`](crate::state::State), kick, wait until the state is `Quiet` with a
+    /// deadline (MICA: 200 ms), this, status `DRIVER_OK`, state `On`, kick. A table that does not fit the file, or
+    /// rings that are elsewhere, are a [`Violation`], and nothing has been touched.
+    pub fn reattach(
+        memory: &impl Memory,
+        placement: Placement,
+        layout: &Layout,
+        table: &impl Memory,
+    ) -> Result<Host, Violation> {
+        layout.check_live(table)?;
+        for (vring, ours) in (0..).zip(placement.ring_addresses()) {
+            let address = layout.read_vring(table, vring.into())?;
+            if address != ours {
+                return Err(Violation::RingAddress { vring, address });
+            }
+        }
+        let endpoints = layout.endpoints().map(|at| endpoint_table::read(table, at)).transpose()?;
+        let host = Host::new(memory, placement)?;
+        Ok(Host { endpoints: endpoints.unwrap_or(host.endpoints), ..host })
+    }
+
+    /// Writes the endpoints into the live table, if they changed and the firmware has room for them there, so that the
+    /// next host process can [`Self::reattach`].
+    pub fn record_endpoints(&mut self, layout: &Layout, table: &impl Memory) -> Result<(), Fault> {
+        match layout.endpoints() {
+            Some(at) if self.endpoints.take_changed() => endpoint_table::write(&self.endpoints, table, at),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the next message off the ring. `payload` receives at most [`PAYLOAD_LEN`] bytes.
     ///
     /// The buffer is offered again before this returns; see [`Self::wants_kick`].
@@ -94,25 +85,41 @@ impl Host {
         memory: &impl Memory,
         payload: &mut [u8; PAYLOAD_LEN],
     ) -> Result<Option<Incoming>, Violation> {
-        let Some(used) = self.rx.reclaim(memory)? else { return Ok(None) };
-        let at = self.buffer(0, used.id);
-        let mut header = [0; HEADER_LEN];
-        memory.copy_out(at, &mut header)?;
-        let header = Header::decode(header);
-        let room = used.len.min(BUFFER_LEN as u32).saturating_sub(HEADER_LEN as u32);
-        if u32::from(header.len) > room {
-            return Err(Violation::MessageLength { len: header.len, room });
+        let Some(message) = self.next(memory)? else { return Ok(None) };
+        self.finish(memory, &message, payload).map(Some)
+    }
+
+    /// Takes the next message off the ring and leaves it in its buffer, which is the remote's again after
+    /// [`Self::release`].
+    pub fn hold(&mut self, memory: &impl Memory) -> Result<Option<Taken>, Violation> {
+        let Some(message) = self.next(memory)? else { return Ok(None) };
+        if let Some(endpoint) = self.endpoints.hear(message.header.src, message.header.dst) {
+            return Ok(Some(Taken::Held(Held { message, endpoint })));
         }
-        let payload = &mut payload[..usize::from(header.len)];
-        memory.copy_out(at + HEADER_LEN, payload)?;
-        self.offer_rx(memory, used.id)?;
-        Ok(Some(self.dispatch(header, payload)))
+        Ok(Some(Taken::Done(self.finish(memory, &message, &mut [0; PAYLOAD_LEN])?)))
+    }
+
+    /// Gives the buffer of a message back, in any order. Then see [`Self::wants_kick`].
+    pub fn release(&mut self, memory: &impl Memory, held: Held) -> Result<(), Violation> {
+        let Held { message, .. } = held;
+        self.offer_rx(memory, message.id)
     }
 
     /// Makes the local endpoint for one that the remote announced. Its first [`Self::send`] tells the remote our
     /// address; before that the remote cannot send.
     pub fn bind(&mut self, name: Name, remote: u32) -> Result<EndpointId, NoEndpointLeft> {
-        self.endpoints.add(name, remote)
+        self.endpoints.add(name, remote, Origin::Theirs)
+    }
+
+    /// Makes an endpoint and tells the remote of it, which must have offered the name service
+    /// ([`Layout::name_service`]). Then kick.
+    pub fn announce(&mut self, memory: &impl Memory, name: Name) -> Result<EndpointId, AnnounceError> {
+        ends::announce(self, memory, name)
+    }
+
+    /// Ends an endpoint and tells the remote. Then kick.
+    pub fn withdraw(&mut self, memory: &impl Memory, id: EndpointId) -> Result<(), SendError> {
+        ends::withdraw(self, memory, id)
     }
 
     /// The endpoint, unless it was withdrawn.
@@ -120,20 +127,14 @@ impl Host {
         self.endpoints.get(id)
     }
 
+    /// All endpoints, in the order of our addresses.
+    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        self.endpoints.iter()
+    }
+
     /// Sends one message; an empty one is legal and tells the remote our address. Then see [`Self::wants_kick`].
     pub fn send(&mut self, memory: &impl Memory, from: EndpointId, payload: &[u8]) -> Result<(), SendError> {
-        let len = u16::try_from(payload.len()).ok().filter(|len| usize::from(*len) <= PAYLOAD_LEN);
-        let len = len.ok_or(SendError::TooLong(payload.len()))?;
-        let endpoint = self.endpoints.get(from).ok_or(SendError::Gone)?;
-        let header = Header { src: endpoint.local, dst: endpoint.remote, len };
-        self.reclaim(memory)?;
-        let id = self.tx.take().ok_or(SendError::Full)?;
-        let at = self.buffer(1, id);
-        memory.copy_in(at, &header.encode()).map_err(Violation::from)?;
-        memory.copy_in(at + HEADER_LEN, payload).map_err(Violation::from)?;
-        self.tx.offer(memory, id, self.address(at), false)?;
-        self.sent = true;
-        Ok(())
+        ends::send(self, memory, from, payload)
     }
 
     /// Takes back transmit buffers that the remote has consumed; true if at least one is free now.
@@ -149,6 +150,12 @@ impl Host {
         self.tx.notify_me(memory, wanted)
     }
 
+    /// Asks to be notified when the remote sends a message, as is so at first, or not, for example while polling. After
+    /// asking, [`Self::receive`] once more.
+    pub fn want_messages(&self, memory: &impl Memory, wanted: bool) -> Result<(), Violation> {
+        self.rx.notify_me(memory, wanted)
+    }
+
     /// Messages that the remote has not consumed yet: an answer is owed.
     pub fn outstanding(&mut self, memory: &impl Memory) -> Result<u16, Violation> {
         self.reclaim(memory)?;
@@ -161,30 +168,21 @@ impl Host {
         Ok((sent && self.tx.wants_kick(memory)?) || (offered && self.rx.wants_kick(memory)?))
     }
 
-    fn dispatch(&mut self, header: Header, payload: &[u8]) -> Incoming {
-        if header.dst == NAME_SERVICE {
-            return match Announcement::decode(payload) {
-                Ok(announcement) => self.name_service(announcement),
-                Err(bad) => Incoming::Ignored(bad),
-            };
-        }
-        match self.endpoints.at(header.dst) {
-            Some(endpoint) => Incoming::Message { endpoint, len: payload.len() },
-            None => Incoming::Stray { dst: header.dst },
-        }
+    fn next(&mut self, memory: &impl Memory) -> Result<Option<Message>, Violation> {
+        let Some(used) = self.rx.reclaim(memory)? else { return Ok(None) };
+        Message::read(memory, self.buffer(0, used.id), used.id, used.len).map(Some)
     }
 
-    fn name_service(&mut self, Announcement { name, addr, created }: Announcement) -> Incoming {
-        match self.endpoints.find(&name, addr) {
-            Some(id) if !created => {
-                self.endpoints.remove(id);
-                Incoming::Withdrawn(id)
-            }
-            // Announced twice: the first one stands.
-            Some(_) => Incoming::Stray { dst: NAME_SERVICE },
-            None if created => Incoming::Announced { name, addr },
-            None => Incoming::Stray { dst: addr },
-        }
+    /// Copies a message out, offers its buffer again and acts on the copy.
+    fn finish(
+        &mut self,
+        memory: &impl Memory,
+        message: &Message,
+        payload: &mut [u8; PAYLOAD_LEN],
+    ) -> Result<Incoming, Violation> {
+        let payload = message.copy_out(memory, payload)?;
+        self.offer_rx(memory, message.id)?;
+        Ok(self.endpoints.dispatch(message.header, payload))
     }
 
     fn offer_rx(&mut self, memory: &impl Memory, id: u16) -> Result<(), Violation> {
@@ -199,5 +197,28 @@ impl Host {
 
     fn address(&self, at: usize) -> u64 {
         u64::from(self.placement.da) + at as u64
+    }
+}
+
+impl End for Host {
+    fn endpoints(&mut self) -> &mut Endpoints {
+        &mut self.endpoints
+    }
+
+    fn transmit(
+        &mut self,
+        memory: &impl Memory,
+        src: u32,
+        dst: u32,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let len = ends::payload_len(payload)?;
+        self.reclaim(memory)?;
+        let id = self.tx.take().ok_or(SendError::Full)?;
+        let at = self.buffer(1, id);
+        ends::write_message(memory, at, Header { src, dst, len }, payload)?;
+        self.tx.offer(memory, id, self.address(at), false)?;
+        self.sent = true;
+        Ok(())
     }
 }

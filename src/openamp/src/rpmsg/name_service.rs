@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::ADDR_ANY;
+
 /// Address of the name service on both sides.
 pub const NAME_SERVICE: u32 = 0x35;
 /// Bytes of a name on the wire, its NUL included.
@@ -32,8 +34,13 @@ impl Name {
         core::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 
+    /// The bytes on the wire, padded with NUL.
+    pub(super) fn wire(&self) -> &[u8; NAME_LEN] {
+        &self.bytes
+    }
+
     /// Reads the field on the wire. What follows the NUL is undefined there and dropped.
-    fn from_wire(mut bytes: [u8; NAME_LEN]) -> Result<Name, BadAnnouncement> {
+    pub(super) fn from_wire(mut bytes: [u8; NAME_LEN]) -> Result<Name, BadAnnouncement> {
         let len = bytes.iter().position(|byte| *byte == 0).ok_or(BadAnnouncement::Unterminated)?;
         let (name, rest) = bytes.split_at_mut(len);
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
@@ -68,6 +75,9 @@ pub enum BadAnnouncement {
     /// Empty, or with a character that is not printable ASCII.
     #[error("endpoint name is empty or not printable")]
     Unprintable,
+    /// The address of nobody.
+    #[error("endpoint address is 0xffffffff, which stands for an unknown one")]
+    Address,
 }
 
 /// One message of the name service.
@@ -85,7 +95,7 @@ impl Announcement {
     /// The bytes on the wire.
     pub fn encode(&self) -> [u8; ANNOUNCEMENT_LEN] {
         let mut bytes = [0; ANNOUNCEMENT_LEN];
-        bytes[..NAME_LEN].copy_from_slice(&self.name.bytes);
+        bytes[..NAME_LEN].copy_from_slice(self.name.wire());
         bytes[NAME_LEN..NAME_LEN + 4].copy_from_slice(&self.addr.to_le_bytes());
         let flags = if self.created { 0 } else { DESTROY };
         bytes[NAME_LEN + 4..].copy_from_slice(&flags.to_le_bytes());
@@ -99,11 +109,12 @@ impl Announcement {
         let mut name = [0; NAME_LEN];
         name.copy_from_slice(&bytes[..NAME_LEN]);
         let [.., a0, a1, a2, a3, f0, f1, f2, f3] = *bytes;
-        Ok(Announcement {
-            name: Name::from_wire(name)?,
-            addr: u32::from_le_bytes([a0, a1, a2, a3]),
-            created: u32::from_le_bytes([f0, f1, f2, f3]) & DESTROY == 0,
-        })
+        let name = Name::from_wire(name)?;
+        let (addr, flags) = (u32::from_le_bytes([a0, a1, a2, a3]), u32::from_le_bytes([f0, f1, f2, f3]));
+        if addr == ADDR_ANY {
+            return Err(BadAnnouncement::Address);
+        }
+        Ok(Announcement { name, addr, created: flags & DESTROY == 0 })
     }
 }
 
@@ -128,6 +139,8 @@ mod tests {
         bytes[..3].copy_from_slice(b"a\n\0");
         assert_eq!(Announcement::decode(&bytes), Err(BadAnnouncement::Unprintable));
         assert_eq!(Announcement::decode(&bytes[1..]), Err(BadAnnouncement::Length(39)));
+        let nobody = Announcement { name: Name::new("tty").expect("a name"), addr: ADDR_ANY, created: true };
+        assert_eq!(Announcement::decode(&nobody.encode()), Err(BadAnnouncement::Address));
         assert!(Name::new("a-name-of-exactly-32-characters!").is_err());
         assert!(Name::new("a-name-of-exactly-31-characters").is_ok());
     }

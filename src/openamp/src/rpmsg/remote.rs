@@ -2,10 +2,12 @@
 
 use shmem::Memory;
 
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoints, Origin};
+use super::ends::{self, End};
+use super::message::Message;
 use super::{
-    ADDR_ANY, Announcement, Endpoint, EndpointId, HEADER_LEN, Header, NAME_SERVICE, Name, NoEndpointLeft,
-    PAYLOAD_LEN, SendError,
+    AnnounceError, Endpoint, EndpointId, HEADER_LEN, Header, Held, Incoming, Name, NoEndpointLeft,
+    PAYLOAD_LEN, SendError, Taken,
 };
 use crate::Violation;
 use crate::placement::BUFFER_LEN;
@@ -41,63 +43,94 @@ impl Remote {
         Ok(Remote { da, tx, rx, endpoints: Endpoints::new(), sent: false, consumed: false })
     }
 
-    /// Makes an endpoint and tells the host of it. Then kick.
-    pub fn announce(&mut self, memory: &impl Memory, name: Name) -> Result<EndpointId, AnnounceError> {
-        let id = self.endpoints.add(name, ADDR_ANY)?;
-        let local = self.endpoints.get(id).map_or(ADDR_ANY, |endpoint| endpoint.local);
-        let announcement = Announcement { name, addr: local, created: true }.encode();
-        if let Err(error) = self.transmit(memory, local, NAME_SERVICE, &announcement) {
-            self.endpoints.remove(id);
-            return Err(error.into());
-        }
-        Ok(id)
+    /// Goes back to the beginning of both rings, for a host that asked by the state word; then answer `Quiet` there and
+    /// send nothing before the status is `DRIVER_OK` again. Endpoints stay, the host knows them. Messages that are held
+    /// must be forgotten, not released. The host clears the rings, so [`Self::want_room`] is to be said again.
+    pub fn reset(&mut self, memory: &impl Memory) -> Result<(), Violation> {
+        self.tx.restart();
+        self.rx.restart();
+        (self.sent, self.consumed) = (false, false);
+        self.rx.clear_indices(memory)
     }
 
-    /// The endpoint; its `remote` is [`ADDR_ANY`] until the host has sent it a first message.
+    /// Makes an endpoint and tells the host of it. Then kick.
+    pub fn announce(&mut self, memory: &impl Memory, name: Name) -> Result<EndpointId, AnnounceError> {
+        ends::announce(self, memory, name)
+    }
+
+    /// Makes the local endpoint for one that the host announced. Its first [`Self::send`] tells the host our address.
+    pub fn bind(&mut self, name: Name, remote: u32) -> Result<EndpointId, NoEndpointLeft> {
+        self.endpoints.add(name, remote, Origin::Theirs)
+    }
+
+    /// Ends an endpoint and tells the host. Then kick.
+    pub fn withdraw(&mut self, memory: &impl Memory, id: EndpointId) -> Result<(), SendError> {
+        ends::withdraw(self, memory, id)
+    }
+
+    /// The endpoint; its `remote` is [`super::ADDR_ANY`] until the host has sent it a first message.
     pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
         self.endpoints.get(id)
     }
 
     /// Sends one message. Then see [`Self::wants_kick`].
     pub fn send(&mut self, memory: &impl Memory, from: EndpointId, payload: &[u8]) -> Result<(), SendError> {
-        let endpoint = self.endpoints.get(from).ok_or(SendError::Gone)?;
-        if endpoint.remote == ADDR_ANY {
-            return Err(SendError::Gone);
-        }
-        self.transmit(memory, endpoint.local, endpoint.remote, payload)
+        ends::send(self, memory, from, payload)
     }
 
-    /// Takes the next message for one of our endpoints; others are dropped.
+    /// Takes the next message for one of our endpoints. What else comes before it is acted on and not told of; see
+    /// [`Self::receive_any`].
     pub fn receive(
         &mut self,
         memory: &impl Memory,
         payload: &mut [u8; PAYLOAD_LEN],
     ) -> Result<Option<Received>, Violation> {
-        while let Some(offered) = self.rx.take(memory)? {
-            // Linux describes a message only as far as it goes, so the header is all that must be there.
-            let at = self.locate(memory, 1, offered, HEADER_LEN)?;
-            let mut header = [0; HEADER_LEN];
-            memory.copy_out(at, &mut header)?;
-            let header = Header::decode(header);
-            let room = offered.len.min(BUFFER_LEN as u32) - HEADER_LEN as u32;
-            if u32::from(header.len) > room {
-                return Err(Violation::MessageLength { len: header.len, room });
-            }
-            let len = usize::from(header.len);
-            memory.copy_out(at + HEADER_LEN, &mut payload[..len])?;
-            self.rx.give_back(memory, offered.id, offered.len)?;
-            self.consumed = true;
-            if let Some(endpoint) = self.endpoints.at(header.dst) {
-                self.endpoints.learn(endpoint, header.src);
-                return Ok(Some(Received { endpoint, len }));
+        // A ring full of other things at most: for what the host adds meanwhile, it kicks after we began.
+        for _ in 0..self.rx.num() {
+            match self.receive_any(memory, payload)? {
+                Some(Incoming::Message { endpoint, len }) => return Ok(Some(Received { endpoint, len })),
+                Some(_) => {}
+                None => break,
             }
         }
         Ok(None)
     }
 
+    /// Takes the next message off the ring, whatever it is.
+    pub fn receive_any(
+        &mut self,
+        memory: &impl Memory,
+        payload: &mut [u8; PAYLOAD_LEN],
+    ) -> Result<Option<Incoming>, Violation> {
+        let Some(message) = self.next(memory)? else { return Ok(None) };
+        self.finish(memory, &message, payload).map(Some)
+    }
+
+    /// Takes the next message off the ring and leaves it in its buffer, which is the host's again after
+    /// [`Self::release`].
+    pub fn hold(&mut self, memory: &impl Memory) -> Result<Option<Taken>, Violation> {
+        let Some(message) = self.next(memory)? else { return Ok(None) };
+        if let Some(endpoint) = self.endpoints.hear(message.header.src, message.header.dst) {
+            return Ok(Some(Taken::Held(Held { message, endpoint })));
+        }
+        Ok(Some(Taken::Done(self.finish(memory, &message, &mut [0; PAYLOAD_LEN])?)))
+    }
+
+    /// Gives the buffer of a message back, in any order. Then see [`Self::wants_kick`].
+    pub fn release(&mut self, memory: &impl Memory, held: Held) -> Result<(), Violation> {
+        let Held { message, .. } = held;
+        self.give_back(memory, &message)
+    }
+
     /// Asks to be notified when the host offers a transmit buffer, or not. After asking, try to send once more.
     pub fn want_room(&self, memory: &impl Memory, wanted: bool) -> Result<(), Violation> {
         self.tx.notify_me(memory, wanted)
+    }
+
+    /// Asks to be notified when the host sends a message, as is so at first, or not, for example while polling. After
+    /// asking, [`Self::receive`] once more.
+    pub fn want_messages(&self, memory: &impl Memory, wanted: bool) -> Result<(), Violation> {
+        self.rx.notify_me(memory, wanted)
     }
 
     /// True, once, if the host wants a kick for what was sent or consumed since the last call.
@@ -106,22 +139,28 @@ impl Remote {
         Ok((sent && self.tx.wants_kick(memory)?) || (consumed && self.rx.wants_kick(memory)?))
     }
 
-    fn transmit(
+    fn next(&mut self, memory: &impl Memory) -> Result<Option<Message>, Violation> {
+        let Some(offered) = self.rx.take(memory)? else { return Ok(None) };
+        // Linux describes a message only as far as it goes, so the header is all that must be there.
+        let at = self.locate(memory, 1, offered, HEADER_LEN)?;
+        Message::read(memory, at, offered.id, offered.len).map(Some)
+    }
+
+    /// Copies a message out, gives its buffer back and acts on the copy.
+    fn finish(
         &mut self,
         memory: &impl Memory,
-        src: u32,
-        dst: u32,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let len = u16::try_from(payload.len()).ok().filter(|len| usize::from(*len) <= PAYLOAD_LEN);
-        let len = len.ok_or(SendError::TooLong(payload.len()))?;
-        let offered = self.tx.take(memory)?.ok_or(SendError::Full)?;
-        let at = self.locate(memory, 0, offered, BUFFER_LEN)?;
-        memory.copy_in(at, &Header { src, dst, len }.encode()).map_err(Violation::from)?;
-        memory.copy_in(at + HEADER_LEN, payload).map_err(Violation::from)?;
-        // OpenAMP remotes report the whole buffer; the header says what the message is.
-        self.tx.give_back(memory, offered.id, offered.len)?;
-        self.sent = true;
+        message: &Message,
+        payload: &mut [u8; PAYLOAD_LEN],
+    ) -> Result<Incoming, Violation> {
+        let payload = message.copy_out(memory, payload)?;
+        self.give_back(memory, message)?;
+        Ok(self.endpoints.dispatch(message.header, payload))
+    }
+
+    fn give_back(&mut self, memory: &impl Memory, message: &Message) -> Result<(), Violation> {
+        self.rx.give_back(memory, message.id, message.buffer_len)?;
+        self.consumed = true;
         Ok(())
     }
 
@@ -140,13 +179,25 @@ impl Remote {
     }
 }
 
-/// Why an endpoint could not be announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnnounceError {
-    /// No place left.
-    #[error(transparent)]
-    Place(#[from] NoEndpointLeft),
-    /// The announcement could not be sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
+impl End for Remote {
+    fn endpoints(&mut self) -> &mut Endpoints {
+        &mut self.endpoints
+    }
+
+    fn transmit(
+        &mut self,
+        memory: &impl Memory,
+        src: u32,
+        dst: u32,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let len = ends::payload_len(payload)?;
+        let offered = self.tx.take(memory)?.ok_or(SendError::Full)?;
+        let at = self.locate(memory, 0, offered, BUFFER_LEN)?;
+        ends::write_message(memory, at, Header { src, dst, len }, payload)?;
+        // OpenAMP remotes report the whole buffer; the header says what the message is.
+        self.tx.give_back(memory, offered.id, offered.len)?;
+        self.sent = true;
+        Ok(())
+    }
 }

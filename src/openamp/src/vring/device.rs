@@ -31,6 +31,23 @@ impl DeviceQueue {
         DeviceQueue { ring, vring, available: 0, used: 0 }
     }
 
+    /// Back to the beginning, as after [`Self::new`].
+    pub fn restart(&mut self) {
+        *self = DeviceQueue::new(self.ring, self.vring);
+    }
+
+    /// Writes 0 to both shared indices: what MICA wants of the receiving ring in a reset.
+    pub fn clear_indices(&self, memory: &impl Memory) -> Result<(), Violation> {
+        memory.store_u16(self.ring.used() + 2, 0)?;
+        memory.store_u16(self.ring.available() + 2, 0)?;
+        Ok(())
+    }
+
+    /// Descriptors in the ring.
+    pub fn num(&self) -> u16 {
+        self.ring.num
+    }
+
     /// Takes the next offered buffer.
     pub fn take(&mut self, memory: &impl Memory) -> Result<Option<Offered>, Violation> {
         let (vring, num) = (self.vring, self.ring.num);

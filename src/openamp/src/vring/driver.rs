@@ -79,6 +79,9 @@ impl DriverQueue {
         addr: u64,
         writable: bool,
     ) -> Result<(), Violation> {
+        if id >= self.ring.num || self.is_held(id) {
+            return Err(Violation::NotOurs { vring: self.vring, id });
+        }
         let descriptor = self.ring.descriptor(id);
         memory.store_u64(descriptor, addr)?;
         memory.store_u32(descriptor + 8, BUFFER_LEN as u32)?;
@@ -144,6 +147,10 @@ impl DriverQueue {
         Ok(ahead != 0)
     }
 
+    fn is_held(&self, id: u16) -> bool {
+        self.held.get(usize::from(id / 64)).is_some_and(|word| word & (1 << (id % 64)) != 0)
+    }
+
     fn hold(&mut self, id: u16) {
         self.held[usize::from(id / 64)] |= 1 << (id % 64);
         self.holding += 1;
@@ -151,14 +158,11 @@ impl DriverQueue {
 
     /// Takes `id` back; false if the device did not hold it.
     fn release(&mut self, id: u16) -> bool {
-        let bit = 1 << (id % 64);
-        match self.held.get_mut(usize::from(id / 64)) {
-            Some(word) if *word & bit != 0 => {
-                *word &= !bit;
-                self.holding -= 1;
-                true
-            }
-            _ => false,
+        let held = self.is_held(id);
+        if held {
+            self.held[usize::from(id / 64)] &= !(1 << (id % 64));
+            self.holding -= 1;
         }
+        held
     }
 }

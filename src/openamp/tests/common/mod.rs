@@ -1,6 +1,8 @@
 //! A link in ordinary memory: what both sides of the tests share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod watched;
+
 use openamp::placement::Placement;
 use openamp::resource_table;
 use openamp::rpmsg::{EndpointId, Host, Incoming, Name, PAYLOAD_LEN, Remote};

@@ -126,7 +126,8 @@ fn a_crash_is_an_exit_code_and_on_failure_a_new_start() -> Result<()> {
 fn figures_are_shown_and_a_container_can_be_paused() -> Result<()> {
     let docker = docker()?;
     detached(&docker, "figures", &[])?;
-    let figures = docker.ok(&["stats", "--no-stream", "--format", "{{.MemUsage}} {{.CPUPerc}}", "figures"])?;
+    let figures =
+        docker.ok(&["stats", "--no-stream", "--format", "{{.MemUsage}} {{.CPUPerc}}", "figures"])?;
     assert!(figures.contains("MiB /") && figures.ends_with('%'), "{figures}");
     docker.ok(&["pause", "figures"])?;
     assert_eq!(docker.inspect("figures", ".State.Status")?, "paused");

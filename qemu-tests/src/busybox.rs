@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
-use crate::Image;
+use crate::{Ctr, Image};
 
 /// Environment variable with the path of a statically linked busybox.
 const BUSYBOX: &str = "MICRUN_BUSYBOX";
@@ -23,6 +24,17 @@ pub const IMAGE: &str = "localhost/busybox:1";
 pub fn program() -> PathBuf {
     let path = env::var_os(BUSYBOX).map(PathBuf::from).filter(|path| path.is_file());
     path.unwrap_or_else(|| panic!("{BUSYBOX} names no file: run the tests by `cargo xtask test`"))
+}
+
+/// Makes [`IMAGE`] known to a containerd.
+///
+/// # Errors
+/// It is not taken.
+pub fn import(ctr: &Ctr) -> Result<()> {
+    let directory = TempDir::new()?;
+    let archive = directory.path().join("busybox.tar");
+    write_image(&program(), &archive)?;
+    ctr.import(&archive)
 }
 
 /// Writes an image archive for the host's platform to `archive`: `/bin/busybox`, and `sh` as its entry point.

@@ -8,6 +8,7 @@
 
 mod artifacts;
 pub mod busybox;
+pub mod by_hand;
 mod command;
 mod containerd;
 mod ctr;
@@ -16,15 +17,17 @@ mod leaks;
 mod process;
 mod pty;
 mod testbed;
+mod version;
 mod wait;
 
 pub use artifacts::Artifacts;
 pub use command::{Output, run, run_with_input};
-pub use containerd::{Containerd, Kept, Options};
+pub use containerd::{Containerd, Kept, MICRUN, MICRUN_SANDBOX, NETWORKS, Options, PAUSE};
 pub use ctr::Ctr;
 pub use image::Image;
 pub use leaks::Leaks;
 pub use process::Process;
 pub use pty::Pty;
 pub use testbed::{DEADLINE, PROMPT, RUNTIME, Task, Testbed, ask, kill_9, lives};
+pub use version::{Version, directory};
 pub use wait::wait_for;

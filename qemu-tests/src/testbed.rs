@@ -1,5 +1,6 @@
 //! The ground of the tests of micrun itself: a containerd with the hello image, and containers on emulated cores.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,16 @@ impl Testbed {
     /// containerd does not start or does not take the image.
     pub fn new() -> Result<Self> {
         Self::with(&Options::with(&Artifacts::from_env()))
+    }
+
+    /// The same with the QEMU that this environment variable names.
+    ///
+    /// # Errors
+    /// It names none: the tests were not started by `cargo xtask test`. Else as [`Testbed::new`].
+    pub fn under(variable: &str) -> Result<Self> {
+        let qemu = env::var_os(variable)
+            .with_context(|| format!("{variable} is not set: run `cargo xtask test`"))?;
+        Self::with(&Options::with(&Artifacts::from_env()).env("MICRUN_QEMU", qemu))
     }
 
     /// The same with other options.

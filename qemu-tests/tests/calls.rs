@@ -1,11 +1,10 @@
 //! The binary's calls as containerd makes them, without containerd: what it prints, inherits and leaves.
 
-mod by_hand;
-
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use containerd_shim_protos::TaskClient;
@@ -15,9 +14,8 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
+use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
 use qemu_tests::{Artifacts, kill_9, lives, wait_for};
-
-use by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
 
 #[test]
 fn start_prints_the_address_and_nothing_else() {
@@ -120,8 +118,23 @@ fn both_versions_of_the_service_answer_and_errors_have_codes() {
 }
 
 #[test]
+fn a_method_that_is_not_there_is_unimplemented() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let client = server.connect();
+    let request = containerd_shim_protos::ttrpc::proto::Request {
+        service: "containerd.task.v9.Task".to_owned(),
+        method: "State".to_owned(),
+        timeout_nano: DEADLINE.as_nanos() as i64,
+        ..Default::default()
+    };
+    let Err(Error::RpcStatus(status)) = client.request(request) else { panic!("no status") };
+    assert_eq!(status.code(), Code::UNIMPLEMENTED);
+}
+
+#[test]
 fn many_waits_hold_no_threads_and_are_all_answered() {
-    const WAITS: usize = 40;
+    const WAITS: usize = 300;
     let bundle = bundle();
     fs::create_dir(bundle.path().join("rootfs")).expect("made");
     fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");
@@ -168,16 +181,77 @@ fn shutdown_without_tasks_ends_the_server_and_leaves_no_socket() {
     std::mem::forget(server);
 }
 
+/// The answer of `delete`, which never fails.
+fn deleted(bundle: &Path) -> DeleteResponse {
+    let output = output(&mut call(bundle, &["delete"]));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    DeleteResponse::parse_from_bytes(&output.stdout).expect("a DeleteResponse and nothing else")
+}
+
 #[test]
 fn delete_with_nothing_left_answers_and_succeeds() {
     let bundle = bundle();
     for _ in 0..2 {
-        let output = output(&mut call(bundle.path(), &["delete"]));
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let response =
-            DeleteResponse::parse_from_bytes(&output.stdout).expect("a DeleteResponse and nothing else");
-        assert_eq!(response.exit_status, 137);
+        assert_eq!(deleted(bundle.path()).exit_status, 137);
     }
+}
+
+#[test]
+fn delete_needs_neither_configuration_nor_record_nor_bundle() {
+    let bundle = bundle();
+    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    assert_eq!(deleted(bundle.path()).exit_status, 137);
+    for half in ["{\"version\":1,", "", "\0\0\0\0"] {
+        fs::write(bundle.path().join("micrun.json"), half).expect("written");
+        fs::write(bundle.path().join("config.json"), half).expect("written");
+        fs::write(bundle.path().join("address"), half).expect("written");
+        assert_eq!(deleted(bundle.path()).exit_status, 137);
+    }
+    let missing = bundle.path().join("missing").display().to_string();
+    let output = output(&mut call(bundle.path(), &["-bundle", &missing, "delete"]));
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert_eq!(DeleteResponse::parse_from_bytes(&output.stdout).expect("an answer").exit_status, 137);
+}
+
+#[test]
+fn delete_removes_a_dead_socket_and_no_other_without_the_configuration() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let socket = Path::new(server.address.strip_prefix("unix://").expect("a unix address"));
+    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    deleted(bundle.path());
+    assert!(socket.exists(), "a server that answers serves other containers");
+    let pid = Server::pid(bundle.path());
+    kill_9(pid).expect("killed");
+    wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("killed");
+    for _ in 0..2 {
+        deleted(bundle.path());
+        assert!(!socket.exists());
+    }
+}
+
+#[test]
+fn delete_removes_nothing_that_is_no_socket_of_a_shim() {
+    let bundle = bundle();
+    let precious = bundle.path().join("precious");
+    fs::write(&precious, "").expect("written");
+    fs::write(bundle.path().join("address"), format!("unix://{}", precious.display())).expect("written");
+    deleted(bundle.path());
+    assert!(precious.exists());
+}
+
+#[test]
+fn delete_ends_the_process_that_is_recorded() {
+    let bundle = bundle();
+    let mut core = Command::new("sleep").arg("600").spawn().expect("sleep runs");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", core.id())).expect("it runs");
+    let begun = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace().nth(19).expect("field 22");
+    let process = format!(r#"{{"pid":{},"start_time":{begun}}}"#, core.id());
+    let record = format!(r#"{{"version":1,"process":{process},"exit":null}}"#);
+    fs::write(bundle.path().join("micrun.json"), record).expect("written");
+    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    assert_eq!(deleted(bundle.path()).exit_status, 137);
+    assert_eq!(core.wait().expect("a child").signal(), Some(9));
 }
 
 #[test]
@@ -185,8 +259,7 @@ fn delete_tells_how_a_recorded_container_ended() {
     let bundle = bundle();
     let record = r#"{"version":1,"process":null,"exit":{"status":3,"at":1700000000000000000}}"#;
     fs::write(bundle.path().join("micrun.json"), record).expect("written");
-    let output = output(&mut call(bundle.path(), &["delete"]));
-    let response = DeleteResponse::parse_from_bytes(&output.stdout).expect("a DeleteResponse");
+    let response = deleted(bundle.path());
     assert_eq!((response.exit_status, response.exited_at.seconds), (3, 1_700_000_000));
     assert!(!bundle.path().join("micrun.json").exists());
 }
@@ -207,9 +280,9 @@ fn mistakes_are_one_line() {
     assert_eq!(complaint(&["-colour", "red", "start"]), "containerd-shim-mica-v2: flag -colour is not known");
     let by_hand = complaint(&[]);
     assert!(by_hand.contains("containerd calls this binary with `start`"), "{by_hand}");
-    fs::remove_file(bundle.path().join("config.json")).expect("removed");
+    fs::write(bundle.path().join("config.json"), "{").expect("written");
     assert_eq!(
         complaint(&["start"]),
-        "containerd-shim-mica-v2: ./config.json: No such file or directory (os error 2)"
+        "containerd-shim-mica-v2: ./config.json: EOF while parsing an object at line 1 column 1"
     );
 }

@@ -27,10 +27,7 @@ impl Bed {
     fn make() -> Result<Self> {
         let containerd = Containerd::start(&Options::default())?;
         let ctr = containerd.ctr(NAMESPACE);
-        let directory = TempDir::new()?;
-        let archive = directory.path().join("busybox.tar");
-        busybox::write_image(&busybox::program(), &archive)?;
-        ctr.import(&archive)?;
+        busybox::import(&ctr)?;
         let id = |name: &str| format!("{name}-{}", containerd.pid());
         Ok(Self { shell: id("shell"), ticker: id("ticker"), containerd, ctr })
     }

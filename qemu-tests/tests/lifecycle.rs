@@ -3,11 +3,11 @@
 //!
 //! Each test has a containerd of its own, so that they run at once and each knows what it left.
 
+use std::fs;
 use std::time::Duration;
-use std::{env, fs};
 
-use anyhow::{Context, Result};
-use qemu_tests::{Artifacts, DEADLINE, Options, PROMPT, Testbed, ask};
+use anyhow::Result;
+use qemu_tests::{Artifacts, DEADLINE, PROMPT, Testbed, ask};
 
 /// For what must not happen: the shorter, the quicker the test; it can't fail by being short.
 const MOMENT: Duration = Duration::from_millis(300);
@@ -29,21 +29,14 @@ fn visit(bed: &Testbed) -> Result<()> {
     bed.clean()
 }
 
-/// The same with the QEMU that `variable` names.
-fn visit_under(variable: &str) -> Result<()> {
-    let qemu =
-        env::var_os(variable).with_context(|| format!("{variable} is not set: run `cargo xtask test`"))?;
-    visit(&Testbed::with(&Options::with(&Artifacts::from_env()).env("MICRUN_QEMU", qemu))?)
-}
-
 #[test]
 fn the_hello_world_runs_under_qemu_7() -> Result<()> {
-    visit_under("MICRUN_QEMU_7")
+    visit(&Testbed::under("MICRUN_QEMU_7")?)
 }
 
 #[test]
 fn the_hello_world_runs_under_qemu_10() -> Result<()> {
-    visit_under("MICRUN_QEMU_10")
+    visit(&Testbed::under("MICRUN_QEMU_10")?)
 }
 
 /// Ends hello by a command and gives the status that `ctr run` ends with.
@@ -60,6 +53,21 @@ fn status_after(command: &str) -> Result<Option<i32>> {
 fn the_firmware_s_own_status_is_the_container_s() -> Result<()> {
     assert_eq!(status_after("exit 0")?, Some(0));
     assert_eq!(status_after("exit 255")?, Some(255));
+    Ok(())
+}
+
+#[test]
+fn a_board_that_is_switched_off_is_told_from_one_that_is_reset() -> Result<()> {
+    for variable in ["MICRUN_QEMU_7", "MICRUN_QEMU_10"] {
+        let bed = Testbed::under(variable)?;
+        for (command, status) in [("off", 0), ("reset", 1)] {
+            let mut console = bed.console(command)?;
+            console.send(format!("{command}\r").as_bytes())?;
+            assert_eq!(console.wait(DEADLINE)?.code(), Some(status), "{variable} {command}");
+            assert!(console.transcript().ends_with(format!("{PROMPT}{command}\r\n").as_bytes()));
+        }
+        bed.clean()?;
+    }
     Ok(())
 }
 
@@ -218,8 +226,8 @@ fn what_a_core_has_not_is_answered_with_a_sentence() -> Result<()> {
             "ctr: an rtos has no processes to exec: use its console (attach): not implemented\n",
         ),
         (
-            vec!["task", "pause", "powers"],
-            "ctr: pause and resume are not supported by this pedestal: not implemented\n",
+            vec!["task", "checkpoint", "powers"],
+            "ctr: a core cannot be checkpointed: stop the container and start a new one: not implemented\n",
         ),
         (
             vec!["task", "kill", "-s", "SIGUSR1", "powers"],
@@ -247,7 +255,10 @@ fn process_and_metrics_are_those_of_the_emulated_core() -> Result<()> {
         let line = metrics.lines().find(|line| line.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
-    // The names of the two cgroup versions.
+    // The names of the two cgroup versions. The board has 1 GiB; QEMU has a thread per core, at least.
+    let limit = figure("memory.limit_in_bytes").or(figure("memory.usage_limit"));
+    assert_eq!(limit, Some(1 << 30), "{metrics}");
+    assert!(figure("pids.current").is_some_and(|threads| threads > 4), "{metrics}");
     let memory = figure("memory.usage_in_bytes").or(figure("memory.usage"));
     let cpu = figure("cpuacct.usage ").or(figure("cpu.usage_usec"));
     assert!(memory.is_some_and(|bytes| bytes > 1 << 20), "{metrics}");

@@ -3,6 +3,7 @@
 //! The agent is a freestanding program for another CPU than the shim's, so it is not a dependency: this runs the same
 //! `rustc` once more. A build without the `aarch64-unknown-none-softfloat` target says how to get it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
@@ -16,7 +17,16 @@ fn main() {
         link_small();
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    build_agent(Path::new("agent"), &out.join("agent.bin"));
+    let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
+    build_agent(&rustc, Path::new("agent"), &out.join("agent.bin"));
+    println!("cargo:rustc-env=MICRUN_RUSTC_VERSION={}", version(&rustc));
+}
+
+/// `1.95.0`, out of `rustc 1.95.0 (59807616e 2026-04-14)`.
+fn version(rustc: &OsStr) -> String {
+    let output = Command::new(rustc).arg("--version").output().expect("the rustc that compiled this runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.split_whitespace().nth(1).unwrap_or("unknown").to_owned()
 }
 
 /// Arguments of the static binary that ships: identical functions once, short relocations, no unwinding tables.
@@ -28,8 +38,7 @@ fn link_small() {
     }
 }
 
-fn build_agent(source: &Path, image: &Path) {
-    let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
+fn build_agent(rustc: &OsStr, source: &Path, image: &Path) {
     let status = Command::new(rustc)
         .args(["--edition=2024", "--crate-type=bin", "--crate-name=agent", "-Dwarnings", "--target", TARGET])
         .args(["-Copt-level=z", "-Clto=fat", "-Cpanic=abort", "-Cdebuginfo=0"])

@@ -28,7 +28,7 @@ const TASKS: [Task; 6] = [
     Task {
         name: "setup",
         arguments: "",
-        about: "install what is missing: containerd, runc, QEMU, Rust targets",
+        about: "install what is missing: containerd, runc, Docker, QEMU, Rust targets",
         run: setup::task,
     },
     Task {

@@ -25,6 +25,10 @@ pub enum Command<'l> {
     Crash,
     /// Stop answering.
     Hang,
+    /// Switch the whole board off.
+    Off,
+    /// Reset the whole board.
+    Reset,
 }
 
 /// Why a line is no command. The shell words it, without `core::fmt` and its size.
@@ -66,6 +70,8 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
         b"exit" => number("exit", "CODE", u8::MAX.into()).map(|code| Command::Exit(code as u8)),
         b"crash" => Ok(Command::Crash),
         b"hang" => Ok(Command::Hang),
+        b"off" => Ok(Command::Off),
+        b"reset" => Ok(Command::Reset),
         unknown => Err(CommandError::Unknown(unknown)),
     }
 }
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 11] = [
+        let lines: [(&[u8], Command<'_>); 13] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),
@@ -88,6 +94,8 @@ mod tests {
             (b"exit 255", Command::Exit(255)),
             (b"crash", Command::Crash),
             (b"hang", Command::Hang),
+            (b"off", Command::Off),
+            (b"reset", Command::Reset),
         ];
         for (line, command) in lines {
             assert_eq!(parse(line), Ok(command), "{line:?}");

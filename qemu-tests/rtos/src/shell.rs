@@ -20,7 +20,9 @@ flood BYTES  print BYTES bytes of numbered lines\r\n\
 raw COUNT    give the next COUNT bytes back unchanged\r\n\
 exit CODE    power off with exit status CODE\r\n\
 crash        cause a fault\r\n\
-hang         stop answering\r\n";
+hang         stop answering\r\n\
+off          switch the board off\r\n\
+reset        reset the board\r\n";
 
 const NAME: &str = concat!("micrun test RTOS ", env!("CARGO_PKG_VERSION"));
 /// Room for the longest answer: `help`, or a refused line with what is said about it.
@@ -41,6 +43,10 @@ pub enum Action {
     Crash,
     /// Stop answering.
     Hang,
+    /// Switch the whole board off, without a word to the host.
+    Off,
+    /// Reset the whole board, without a word to the host.
+    Reset,
 }
 
 /// What the shell does with its next byte.
@@ -146,6 +152,8 @@ fn answer(command: Command<'_>, uptime: u64, reply: &mut Buffer<REPLY_LEN>) -> M
         Command::Exit(code) => return Mode::Ended(Action::Exit(code)),
         Command::Crash => return Mode::Ended(Action::Crash),
         Command::Hang => return Mode::Ended(Action::Hang),
+        Command::Off => return Mode::Ended(Action::Off),
+        Command::Reset => return Mode::Ended(Action::Reset),
     }
     Mode::Line
 }
@@ -263,5 +271,7 @@ mod tests {
         assert_eq!(session(b"exit 3\rjunk"), (b"exit 3\r\n".to_vec(), Some(Action::Exit(3))));
         assert_eq!(session(b"crash\r").1, Some(Action::Crash));
         assert_eq!(session(b"hang\r").1, Some(Action::Hang));
+        assert_eq!(session(b"off\r").1, Some(Action::Off));
+        assert_eq!(session(b"reset\r").1, Some(Action::Reset));
     }
 }

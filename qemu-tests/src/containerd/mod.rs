@@ -15,6 +15,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+pub use self::config::{MICRUN, MICRUN_SANDBOX, NETWORKS, PAUSE};
 use self::guard::Guard;
 use crate::leaks::{Leaks, Processes, mounts};
 use crate::{Artifacts, Ctr, Process, command, run, wait_for};
@@ -43,6 +44,8 @@ pub struct Options {
     pub environment: Vec<(OsString, OsString)>,
     /// Whether to load the CRI service, which slows the start down.
     pub cri: bool,
+    /// Directory of the CNI plugins, for pods with a network of their own.
+    pub cni: Option<PathBuf>,
 }
 
 impl Options {
@@ -109,11 +112,28 @@ impl Containerd {
         let name = Path::new(PREFIX).file_name().context("the prefix has no file name")?;
         let directory = tempfile::Builder::new().prefix(name).tempdir_in(parent)?;
         let path = options.search_path()?;
+        let program = options.program("containerd");
+        let major = major(&program, &path)?;
+        let config = config::text(major, directory.path(), options.cri, options.cni.as_deref());
+        fs::write(config_file(directory.path()), config)?;
         let child = spawn(options, &path, directory.path())?;
         let guard = Guard::set(child.id(), directory.path())?;
         let mut containerd = Self { child, directory, options: options.clone(), path, guard };
         containerd.wait_until_it_answers()?;
         Ok(containerd)
+    }
+
+    /// Starts it again on the same directory after it has been killed, and waits until its socket answers. Its
+    /// containers are not touched.
+    ///
+    /// # Errors
+    /// It still runs, or does not start.
+    pub fn restart(&mut self) -> Result<()> {
+        command::wait(&mut self.child, "the killed containerd", DEADLINE)?;
+        self.child = spawn(&self.options, &self.path, self.directory())?;
+        self.guard.dismiss()?;
+        self.guard = Guard::set(self.pid(), self.directory())?;
+        self.wait_until_it_answers()
     }
 
     /// Its process id.
@@ -250,15 +270,14 @@ impl Drop for Containerd {
 }
 
 /// Starts containerd through `setsid`, which becomes containerd: the child's pid is its pid, and a Ctrl-C at the
-/// terminal does not reach it before its containers are gone.
+/// terminal does not reach it before its containers are gone. Its log goes on where an earlier one's ended.
 fn spawn(options: &Options, path: &OsStr, directory: &Path) -> Result<Child> {
     let program = options.program("containerd");
-    let config = directory.join("config.toml");
-    fs::write(&config, config::text(major(&program, path)?, directory, options.cri))?;
+    let log = File::options().append(true).create(true).open(log_file(directory))?;
     let mut command = Command::new("setsid");
-    command.arg(&program).arg("--config").arg(&config);
+    command.arg(&program).arg("--config").arg(config_file(directory));
     command.env("PATH", path).envs(options.environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log_file(directory))?);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().with_context(|| format!("cannot start {}", program.display()))
 }
 
@@ -277,6 +296,10 @@ fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
+}
+
+fn config_file(directory: &Path) -> PathBuf {
+    directory.join("config.toml")
 }
 
 fn log_file(directory: &Path) -> PathBuf {

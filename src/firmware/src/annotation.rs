@@ -1,5 +1,12 @@
 //! Keys of the container annotations (OCI `config.json`) that the shim reads.
 
+use std::collections::BTreeMap;
+
+use crate::label::PREFIX;
+
+/// What the keys began with when the project had its first name; they still work.
+const FIRST_PREFIX: &str = "org.openeuler.micran.";
+
 /// Prefixes of the keys that say something of one container's firmware, today's and those of the project's first name.
 ///
 /// Keys below `runtime.` are not among them: a pod's are handed to all of its containers, Linux ones included.
@@ -21,3 +28,39 @@ pub const FIRMWARE_PATH: &str = "org.openeuler.micrun.container.firmware_path";
 
 /// How the core is driven, by the name of the pedestal; without it the image's `client.conf` decides.
 pub const PEDESTAL: &str = "org.openeuler.micrun.ped.pedestal";
+
+/// How long the firmware may take to power itself off; 0 for ever.
+pub const STOP_TIMEOUT: &str = "org.openeuler.micrun.container.stop_timeout";
+
+/// Whether the container is ended when its console has been silent for some time.
+pub const AUTO_CLOSE: &str = "org.openeuler.micrun.container.auto_close";
+
+/// For how long; 0 for never.
+pub const AUTO_CLOSE_TIMEOUT: &str = "org.openeuler.micrun.container.auto_close_timeout";
+
+/// Most bytes of console input per second.
+pub const INPUT_RATE: &str = "org.openeuler.micrun.console.input_rate";
+
+/// The value of `key`, also under the project's first name, without the blanks around it; an empty one is none.
+pub fn find<'a>(annotations: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
+    let first = || annotations.get(&format!("{FIRST_PREFIX}{}", key.strip_prefix(PREFIX)?));
+    let value = annotations.get(key).or_else(first)?.trim();
+    Some(value).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn todays_name_wins_over_the_first_one() {
+        let first = PEDESTAL.replace(PREFIX, FIRST_PREFIX);
+        let mut annotations = BTreeMap::from([(first, "old".to_owned())]);
+        assert_eq!(find(&annotations, PEDESTAL), Some("old"));
+        annotations.insert(PEDESTAL.to_owned(), " new\n".to_owned());
+        assert_eq!(find(&annotations, PEDESTAL), Some("new"));
+        annotations.insert(REMOTEPROC.to_owned(), " ".to_owned());
+        assert_eq!(find(&annotations, REMOTEPROC), None);
+        assert_eq!(find(&annotations, FIRMWARE_PATH), None);
+    }
+}

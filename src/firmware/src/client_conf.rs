@@ -1,4 +1,5 @@
-//! MICA's description of a client: the INI file that `mica create` reads, one section `[Mica]`.
+//! MICA's description of a client: the INI file that `mica create` reads, section `[Mica]`. What micrun alone wants to
+//! know stands in a section of its own, `[Micrun]`, which MICA ignores.
 //!
 //! The dialect is Python's `configparser`, which MICA's own tool uses, without what a client never needs:
 //! interpolation, values over several lines and the `[DEFAULT]` section are refused, not misread. The lengths
@@ -15,9 +16,10 @@ mod value;
 use std::fmt;
 
 pub use error::{ConfError, Problem, Warning};
-pub use key::Key;
+pub use key::{Key, Section};
 pub use parse::MAX_LEN;
 pub use pedestal::Pedestal;
+pub use value::{MAX_INPUT_RATE, parse_input_rate};
 
 /// A client. Having one proves that every value suits its key and that the keys its pedestal needs are there.
 ///
@@ -39,6 +41,7 @@ pub struct ClientConf {
     max_memory: Option<u32>,
     iomem: Option<String>,
     network: Option<String>,
+    console_input_rate: Option<u32>,
 }
 
 impl ClientConf {
@@ -75,6 +78,7 @@ impl ClientConf {
             Key::MaxMemory => self.max_memory = value::number(key, text)?,
             Key::IoMem => self.iomem = value::text(key, text)?,
             Key::Network => self.network = value::text(key, text)?,
+            Key::ConsoleInputRate => self.console_input_rate = Some(value::input_rate(text)?),
         }
         Ok(())
     }
@@ -99,6 +103,7 @@ impl ClientConf {
             Key::MaxMemory => number(self.max_memory),
             Key::IoMem => self.iomem.clone(),
             Key::Network => self.network.clone(),
+            Key::ConsoleInputRate => number(self.console_input_rate),
         }
     }
 
@@ -183,6 +188,11 @@ impl ClientConf {
         self.network.as_deref()
     }
 
+    /// Most bytes of console input per second.
+    pub fn console_input_rate(&self) -> Option<u32> {
+        self.console_input_rate
+    }
+
     /// The keys that the pedestal cannot do without, as MICA's tool and pedestals demand them.
     fn check_pedestal(&self) -> Result<(), Problem> {
         let Some(pedestal) = self.pedestal else { return Ok(()) };
@@ -200,9 +210,12 @@ impl ClientConf {
 
 impl fmt::Display for ClientConf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[{}]", parse::SECTION)?;
-        for key in Key::ALL {
-            if let Some(value) = self.get(key) {
+        for section in Section::ALL {
+            let set = || Key::of(section).filter_map(|key| Some((key, self.get(key)?)));
+            if set().next().is_some() {
+                writeln!(f, "[{section}]")?;
+            }
+            for (key, value) in set() {
                 // Python's configparser takes a single % as the start of a reference.
                 writeln!(f, "{key}={}", value.replace('%', "%%"))?;
             }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use firmware::file::FileError;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A `config.json` is a few KiB; this bounds what a broken one costs.
 const CONFIG_LIMIT: u64 = 8 << 20;
 const CONFIG: &str = "config.json";
 /// Where the root file system lies unless the specification says otherwise.
-const ROOTFS: &str = "rootfs";
+pub const ROOTFS: &str = "rootfs";
 
 /// Why a bundle is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum BundleError {
         /// Its path.
         path: String,
         /// Why.
-        source: firmware::file::FileError,
+        source: FileError,
     },
     /// The file is not what OCI says it is.
     #[error("{path}: {source}")]
@@ -36,6 +39,8 @@ pub enum BundleError {
 /// The fields of an OCI runtime specification that we read. All others are ignored.
 #[derive(Debug, Default, Deserialize)]
 struct Config {
+    #[serde(default, rename = "ociVersion")]
+    version: String,
     #[serde(default)]
     root: Option<Root>,
     #[serde(default)]
@@ -62,6 +67,8 @@ struct Linux {
     namespaces: Vec<Namespace>,
     #[serde(default)]
     sysctl: BTreeMap<String, String>,
+    #[serde(default)]
+    resources: Value,
 }
 
 /// The user that the container's process is to have: nothing to a core, but the owner of its streams.
@@ -102,6 +109,8 @@ pub struct Bundle {
     pub args: Vec<String>,
     /// Whose process it would be.
     pub user: User,
+    /// Version of the OCI runtime specification that it follows; empty if it does not say.
+    pub version: String,
     /// Annotations of the container.
     pub annotations: BTreeMap<String, String>,
     /// Namespaces that its process would have.
@@ -110,6 +119,8 @@ pub struct Bundle {
     pub hostname: String,
     /// Kernel parameters of its namespaces.
     pub sysctls: BTreeMap<String, String>,
+    /// OCI's `linux.resources`, null if there are none.
+    pub resources: Value,
 }
 
 impl Bundle {
@@ -117,17 +128,34 @@ impl Bundle {
     pub fn open(dir: &Path) -> Result<Bundle, BundleError> {
         let path = dir.join(CONFIG);
         let name = || path.display().to_string();
-        let read = File::open(&path).map_err(firmware::file::FileError::Io);
+        let read = File::open(&path).map_err(FileError::Io);
         let bytes = read.and_then(|file| firmware::file::read(&file, CONFIG_LIMIT));
         let bytes = bytes.map_err(|source| BundleError::Read { path: name(), source })?;
         let config: Config =
             serde_json::from_slice(&bytes).map_err(|source| BundleError::Parse { path: name(), source })?;
+        Ok(Bundle::of(dir, config))
+    }
+
+    /// The same; without a `config.json` one that says nothing. A pod of the Sandbox service may have none.
+    pub fn open_or_bare(dir: &Path) -> Result<Bundle, BundleError> {
+        match Bundle::open(dir) {
+            Err(BundleError::Read { source: FileError::Io(error), .. })
+                if error.kind() == ErrorKind::NotFound =>
+            {
+                Ok(Bundle::of(dir, Config::default()))
+            }
+            opened => opened,
+        }
+    }
+
+    fn of(dir: &Path, config: Config) -> Bundle {
         // Joining an absolute path gives that path: Docker names its root file system so.
-        let Config { root, process, annotations, hostname, linux } = config;
+        let Config { version, root, process, annotations, hostname, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
-        let Linux { namespaces, sysctl: sysctls } = linux.unwrap_or_default();
-        Ok(Bundle { dir: dir.to_owned(), rootfs, args, user, annotations, namespaces, hostname, sysctls })
+        let Linux { namespaces, sysctl: sysctls, resources } = linux.unwrap_or_default();
+        let dir = dir.to_owned();
+        Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls, resources }
     }
 }
 

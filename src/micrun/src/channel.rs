@@ -96,6 +96,9 @@ impl Channel {
 
     /// Moves standard input to the remote; true if there may be more.
     fn pump_input(&mut self, console: &mut Console) -> Result<bool, Violation> {
+        if let Some(input) = &mut console.input {
+            input.resume();
+        }
         let Channel { link, tty, wants_room, .. } = self;
         let Some(tty) = tty else { return Ok(false) };
         link.with_host(|host, window| {

@@ -8,6 +8,7 @@ use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
+use crate::settings::SettingError;
 use crate::store::StoreError;
 
 /// Why a request is not served.
@@ -63,12 +64,32 @@ pub enum Error {
     /// Not offered at all.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// These resources stay as they are.
+    #[error("of a core's resources only cpu.cpus can be changed, not {0}")]
+    Fixed(String),
+    /// Not resources.
+    #[error("resources are not what oci calls linux resources: {0}")]
+    Resources(serde_json::Error),
+    /// Resources of a kind that we do not know.
+    #[error("resources are of type {found:?}, they must be {needed}")]
+    ResourcesType {
+        /// Their type.
+        found: String,
+        /// The type that we know.
+        needed: &'static str,
+    },
+    /// The running machine does not do it.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
     /// The bundle is not usable.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The root file system cannot be mounted or holds no firmware.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),
+    /// An annotation asks for what cannot be.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The standard streams cannot be opened.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -123,10 +144,17 @@ impl Error {
             Error::NotFound(_) | Error::Ended(_) => Kind::NotFound,
             Error::AlreadyExists(_) => Kind::AlreadyExists,
             Error::State { .. } | Error::PodState { .. } => Kind::FailedPrecondition,
-            Error::BadId(_) | Error::Signal(_) | Error::Bundle(_) => Kind::InvalidArgument,
-            Error::Unsupported(_) | Error::Stream(StreamError::Scheme { .. }) => Kind::Unimplemented,
+            Error::BadId(_)
+            | Error::Signal(_)
+            | Error::Bundle(_)
+            | Error::Setting(_)
+            | Error::Resources(_)
+            | Error::ResourcesType { .. } => Kind::InvalidArgument,
+            Error::Unsupported(_) | Error::Fixed(_) => Kind::Unimplemented,
+            Error::Stream(error) if error.is_unknown() => Kind::Unimplemented,
+            Error::Stream(error) if error.is_the_callers() => Kind::InvalidArgument,
             Error::Rootfs(error) if error.is_the_images() => Kind::InvalidArgument,
-            Error::Load { source: LoadError::Machine(error), .. } => machine(error),
+            Error::Machine(error) | Error::Load { source: LoadError::Machine(error), .. } => machine(error),
             Error::Load { .. } => Kind::InvalidArgument,
             Error::Start(StartError::Machine(error)) => machine(error),
             Error::Namespace(NamespaceError::User) => Kind::Unimplemented,
@@ -145,6 +173,8 @@ impl Error {
 fn machine(error: &MachineError) -> Kind {
     match error {
         MachineError::Refused { .. } => Kind::FailedPrecondition,
+        MachineError::Unsupported(_) => Kind::Unimplemented,
+        MachineError::Pin(error) if error.is_the_callers() => Kind::InvalidArgument,
         _ => Kind::Unavailable,
     }
 }

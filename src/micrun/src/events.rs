@@ -1,6 +1,6 @@
 //! What happens to containers, in the order in which it happens.
 //!
-//! Start and exit are put into the queue under the container's lock, create before anybody else knows the container,
+//! Start, pauses and exit are put into the queue under the container's lock, create before anybody else knows the container,
 //! delete after nobody can do anything with it: so they are in that order. `service::publish` empties the queue.
 
 use std::path::PathBuf;
@@ -22,6 +22,10 @@ pub enum Event {
     },
     /// It was started.
     Start,
+    /// Its core was halted.
+    Paused,
+    /// Its core goes on.
+    Resumed,
     /// It has ended.
     Exit(Ended),
     /// It was deleted.
@@ -59,7 +63,8 @@ impl Events {
         (Events { queue }, items)
     }
 
-    /// Queues an event. Never blocks. There are four per container, so the queue is bounded by what was created.
+    /// Queues an event. Never blocks. There are four per container, and pauses, which are asked for by the
+    /// same containerd that takes events: so the queue is bounded by what it asked for.
     pub fn publish(&self, id: &str, pid: u32, event: Event) {
         // A shim without an event endpoint has nobody at the other end, and nobody misses the event.
         let _ = self.queue.send(Item::Event { id: id.to_owned(), pid, at: SystemTime::now(), event });

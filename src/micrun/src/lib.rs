@@ -21,6 +21,7 @@ pub mod rootfs;
 pub mod rpc;
 pub mod sandbox;
 pub mod service;
+pub mod settings;
 pub mod shim;
 pub mod store;
 mod sys;

@@ -18,7 +18,7 @@ pub(super) fn copy(tools: &Path) -> Result<PathBuf> {
     if !sh::works(&program, &["true"]) {
         println!("unpacking a private copy of busybox");
         remove_if_there(&root)?;
-        PrivateApt::open(tools)?.unpack(&["busybox-static"], STABLE, &root)?;
+        PrivateApt::open(tools, &[STABLE])?.unpack(&["busybox-static"], STABLE, &root)?;
     }
     if !sh::works(&program, &["true"]) {
         bail!("{}: does not run here", program.display());

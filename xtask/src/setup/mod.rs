@@ -2,6 +2,7 @@
 
 mod apt;
 mod busybox;
+mod daemons;
 mod private;
 mod qemu;
 pub(crate) mod rustup;
@@ -24,16 +25,28 @@ pub(crate) struct Tools {
     pub(crate) qemu_10: PathBuf,
     /// A statically linked busybox.
     pub(crate) busybox: PathBuf,
+    /// Directory of containerd 1.7, its `ctr` and its shims.
+    pub(crate) containerd_1_7: PathBuf,
+    /// Directory of containerd 2, its `ctr` and its shims.
+    pub(crate) containerd_2_1: PathBuf,
+    /// Directory with Docker's `sbin/dockerd` and `bin/docker`.
+    pub(crate) docker: PathBuf,
+    /// Directory of the CNI plug-ins.
+    pub(crate) cni: PathBuf,
 }
 
 impl Tools {
     /// How the harness and the tests learn of them.
-    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 4] {
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 8] {
         [
             ("MICRUN_QEMU", self.qemu.clone()),
             ("MICRUN_QEMU_7", self.qemu_7.clone()),
             ("MICRUN_QEMU_10", self.qemu_10.clone()),
             ("MICRUN_BUSYBOX", self.busybox.clone()),
+            ("MICRUN_CONTAINERD_1_7", self.containerd_1_7.clone()),
+            ("MICRUN_CONTAINERD_2_1", self.containerd_2_1.clone()),
+            ("MICRUN_DOCKER", self.docker.clone()),
+            ("MICRUN_CNI", self.cni.clone()),
         ]
     }
 }
@@ -71,5 +84,9 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
         qemu_7: qemu::GENERATION_7.copy(&tools)?,
         qemu_10: qemu::GENERATION_10.copy(&tools)?,
         busybox: busybox::copy(&tools)?,
+        containerd_1_7: daemons::CONTAINERD_1_7.copy(&tools)?,
+        containerd_2_1: daemons::CONTAINERD_2_1.copy(&tools)?,
+        docker: daemons::DOCKER.copy(&tools)?,
+        cni: daemons::CNI.copy(&tools)?,
     })
 }

@@ -14,6 +14,10 @@ use crate::sh;
 pub(super) const STABLE: &str = "bookworm";
 /// Newer programs built for Debian 12.
 pub(super) const BACKPORTS: &str = "bookworm-backports";
+/// Debian 13.
+pub(super) const NEXT: &str = "trixie";
+/// Debian's unstable branch.
+pub(super) const UNSTABLE: &str = "sid";
 
 /// An apt with its own sources, package lists and idea of what is installed (nothing). It keeps the machine's mirror,
 /// proxy and keys.
@@ -22,19 +26,26 @@ pub(super) struct PrivateApt {
 }
 
 impl PrivateApt {
-    /// One with fresh package lists, below `tools`.
+    /// One below `tools` with fresh package lists of `suites`, and of no other: what a package needs comes out of
+    /// them too.
     ///
     /// # Errors
-    /// The machine's apt has no Debian mirror, or the mirror does not answer.
-    pub(super) fn open(tools: &Path) -> Result<Self> {
+    /// The machine's apt has no Debian mirror, or the mirror does not have all the suites.
+    pub(super) fn open(tools: &Path, suites: &[&str]) -> Result<Self> {
         let apt = Self { directory: tools.join("apt") };
         for part in ["empty", "state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(apt.directory.join(part))?;
         }
         fs::write(apt.directory.join("status"), "")?;
-        fs::write(apt.directory.join("sources.list"), sources(&mirror()?))?;
+        let mirror = mirror()?;
+        fs::write(apt.directory.join("sources.list"), sources(&mirror, suites))?;
         fs::write(apt.configuration(), configuration(&apt.directory))?;
-        sh::run(apt.get().args(["update", "-qq", "--error-on=any"]))?;
+        sh::run(apt.get().args(["update", "-qq", "--error-on=any"])).with_context(|| {
+            format!(
+                "the mirror {mirror} does not give Debian's {}, or its key is not known",
+                suites.join(" and ")
+            )
+        })?;
         Ok(apt)
     }
 
@@ -44,12 +55,23 @@ impl PrivateApt {
     /// # Errors
     /// A package is not to be had, or can't be unpacked.
     pub(super) fn unpack(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+        self.extract(&self.missing(packages, suite)?, root)
+    }
+
+    /// The same without what they depend on.
+    ///
+    /// # Errors
+    /// As [`PrivateApt::unpack`].
+    pub(super) fn unpack_alone(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+        self.extract(&of_suite(packages, suite), root)
+    }
+
+    /// Downloads `packages`, named as apt-get takes them, and unpacks them into `root`.
+    fn extract(&self, packages: &[String], root: &Path) -> Result<()> {
         let download = self.directory.join("download");
         remove_if_there(&download)?;
         fs::create_dir_all(&download)?;
-        sh::run(
-            self.get().args(["download", "-qq"]).args(self.missing(packages, suite)?).current_dir(&download),
-        )?;
+        sh::run(self.get().args(["download", "-qq"]).args(packages).current_dir(&download))?;
         fs::create_dir_all(root)?;
         for package in fs::read_dir(&download)? {
             sh::read(Command::new("dpkg").arg("--extract").arg(package?.path()).arg(root))?;
@@ -59,9 +81,8 @@ impl PrivateApt {
 
     /// `packages` and those they need that are not installed on the machine, as `name=version`.
     fn missing(&self, packages: &[&str], suite: &str) -> Result<Vec<String>> {
-        let wanted = packages.iter().map(|package| format!("{package}/{suite}"));
         let mut simulate = self.get();
-        simulate.args(["install", "--simulate", "--no-install-recommends"]).args(wanted);
+        simulate.args(["install", "--simulate", "--no-install-recommends"]).args(of_suite(packages, suite));
         let installed = installed()?;
         let needed = |name: &str| packages.contains(&name) || !installed.contains(name);
         let plan = sh::read(&mut simulate)?;
@@ -102,8 +123,8 @@ fn mirror() -> Result<String> {
     }
 }
 
-fn sources(mirror: &str) -> String {
-    [STABLE, BACKPORTS].map(|suite| format!("deb {mirror} {suite} main\n")).concat()
+fn sources(mirror: &str, suites: &[&str]) -> String {
+    suites.iter().map(|suite| format!("deb {mirror} {suite} main\n")).collect()
 }
 
 /// Settings over the machine's own. Downloads are done by the caller itself because apt's usual user may not write
@@ -123,6 +144,10 @@ fn configuration(directory: &Path) -> String {
     ]
     .map(|(name, value)| format!("{name} \"{value}\";\n"))
     .concat()
+}
+
+fn of_suite(packages: &[&str], suite: &str) -> Vec<String> {
+    packages.iter().map(|package| format!("{package}/{suite}")).collect()
 }
 
 /// Name and version out of `Inst name (version suite [architecture])`.
@@ -156,7 +181,7 @@ mod tests {
 
     #[test]
     fn both_suites_come_from_one_mirror() {
-        let sources = sources("file:/mirror/");
+        let sources = sources("file:/mirror/", &[STABLE, BACKPORTS]);
         assert_eq!(sources, "deb file:/mirror/ bookworm main\ndeb file:/mirror/ bookworm-backports main\n");
     }
 }

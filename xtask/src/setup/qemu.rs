@@ -63,7 +63,7 @@ impl Generation {
         println!("unpacking a private copy of QEMU {}", self.major);
         remove_if_there(&directory)?;
         let root = directory.join("root");
-        PrivateApt::open(tools)?.unpack(&PACKAGES, self.suite, &root)?;
+        PrivateApt::open(tools, &[STABLE, BACKPORTS])?.unpack(&PACKAGES, self.suite, &root)?;
         let wrapper = directory.join(PROGRAM);
         fs::write(&wrapper, script(&root)?).with_context(|| wrapper.display().to_string())?;
         Ok(fs::set_permissions(&wrapper, Permissions::from_mode(0o755))?)

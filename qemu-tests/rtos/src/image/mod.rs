@@ -21,6 +21,7 @@ use test_rtos::shell::{Action, Input, Output, Shell};
 
 use exclusive::Exclusive;
 use link::Link;
+use psci::Call;
 use scheduler::Task;
 
 /// Reachable from the fault handler too, which has to print a last line.
@@ -80,16 +81,28 @@ fn before_sleep() {
     }
 }
 
+/// From now on nothing happens; what was printed before is still heard.
+fn last_word() {
+    cpu::mask_interrupts();
+    before_sleep();
+}
+
 fn act(action: Action) -> ! {
     match action {
         Action::Exit(code) => power::off_with(Report::Exit(code)),
         Action::Crash => cpu::fault(),
         Action::Hang => {
-            cpu::mask_interrupts();
-            // What was printed before is still heard.
-            before_sleep();
+            last_word();
             gic::close();
             cpu::sleep_forever()
+        }
+        Action::Off => {
+            last_word();
+            psci::end(Call::SystemOff)
+        }
+        Action::Reset => {
+            last_word();
+            psci::end(Call::SystemReset)
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use openamp::state::Report;
 
-use super::{cpu, gic, psci, table, timer};
+use super::psci::{self, Call};
+use super::{cpu, gic, table, timer};
 
 /// Powers the core off, as the host asked.
 pub fn off() -> ! {
     cpu::mask_interrupts();
     timer::stop();
     gic::close();
-    psci::cpu_off()
+    psci::end(Call::CpuOff)
 }
 
 /// Tells the host why, then powers the core off.

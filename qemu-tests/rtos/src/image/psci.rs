@@ -1,10 +1,19 @@
-//! PSCI: how a core asks the platform to take it away.
+//! PSCI: how a core asks the platform to take it, or all, away.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// `CPU_OFF` (Arm DEN0022, 5.1.4); micrun's state word uses the same number.
-const CPU_OFF: u64 = 0x8400_0002;
+/// A call that does not come back (Arm DEN0022, 5.1).
+#[derive(Clone, Copy)]
+#[repr(u64)]
+pub enum Call {
+    /// `CPU_OFF`: this core; micrun's state word uses the same number.
+    CpuOff = 0x8400_0002,
+    /// `SYSTEM_OFF`: the whole board.
+    SystemOff = 0x8400_0008,
+    /// `SYSTEM_RESET`: the whole board begins again.
+    SystemReset = 0x8400_0009,
+}
 
 static SMC: AtomicBool = AtomicBool::new(false);
 
@@ -14,14 +23,15 @@ pub fn use_conduit(from_el2: bool) {
     SMC.store(from_el2, Ordering::Relaxed);
 }
 
-/// Powers this core off. If the platform refuses, it sleeps instead.
-pub fn cpu_off() -> ! {
+/// Ends this core by `call`. If the platform refuses, it sleeps instead.
+pub fn end(call: Call) -> ! {
+    let call = call as u64;
     if SMC.load(Ordering::Relaxed) {
         // SAFETY: the call takes no memory; if it returns, x0 to x17 may have changed.
-        unsafe { asm!("smc #0", inout("x0") CPU_OFF => _, clobber_abi("C"), options(nostack)) };
+        unsafe { asm!("smc #0", inout("x0") call => _, clobber_abi("C"), options(nostack)) };
     } else {
         // SAFETY: as above.
-        unsafe { asm!("hvc #0", inout("x0") CPU_OFF => _, clobber_abi("C"), options(nostack)) };
+        unsafe { asm!("hvc #0", inout("x0") call => _, clobber_abi("C"), options(nostack)) };
     }
     super::cpu::sleep_forever()
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a `client.conf`.
 
-use super::{Key, MAX_LEN, Pedestal};
+use super::{Key, MAX_INPUT_RATE, MAX_LEN, Pedestal, Section};
 
 /// Most characters of a file that a message repeats.
 const EXCERPT_LEN: usize = 40;
@@ -57,8 +57,8 @@ pub enum Problem {
     #[error("section [DEFAULT] is not supported, put the keys into [Mica]")]
     Defaults,
     /// The same section again.
-    #[error("section [Mica] is there already")]
-    SectionTwice,
+    #[error("section [{0}] is there already")]
+    SectionTwice(Section),
     /// The same key again.
     #[error("{key} is set already in line {first}")]
     KeyTwice {
@@ -108,6 +108,9 @@ pub enum Problem {
         /// Its value.
         value: String,
     },
+    /// Not a rate.
+    #[error("ConsoleInputRate is {0:?}, it must be a number of bytes per second from 1 to {MAX_INPUT_RATE}")]
+    InputRate(String),
     /// Not one core.
     #[error("CPU is {0:?}, it must be the number of one cpu")]
     Cpu(String),
@@ -127,7 +130,7 @@ pub enum Warning {
         nearest: Key,
     },
     /// A section that nobody reads.
-    #[error("line {line}: section {section:?} is ignored, only [Mica] is read")]
+    #[error("line {line}: section {section:?} is ignored, only [Mica] and [Micrun] are read")]
     UnknownSection {
         /// Counted from 1.
         line: usize,

@@ -1,8 +1,36 @@
-//! The keys that MICA knows.
+//! The keys that MICA knows, and ours.
 
 use std::fmt;
 
-/// A key of the section `[Mica]`.
+/// A section of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// What MICA reads.
+    Mica,
+    /// What only micrun reads: MICA's own tool ignores it.
+    Micrun,
+}
+
+impl Section {
+    /// All sections in canonical order.
+    pub(super) const ALL: [Section; 2] = [Section::Mica, Section::Micrun];
+
+    /// The name, case-sensitive.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Section::Mica => "Mica",
+            Section::Micrun => "Micrun",
+        }
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     /// `Name`, mandatory.
@@ -35,11 +63,13 @@ pub enum Key {
     IoMem,
     /// `Network`.
     Network,
+    /// `ConsoleInputRate` of `[Micrun]`.
+    ConsoleInputRate,
 }
 
 impl Key {
-    /// All keys in canonical order, which is that of MICA's documentation.
-    pub const ALL: [Key; 15] = [
+    /// All keys in canonical order, which is that of MICA's documentation, then ours.
+    pub const ALL: [Key; 16] = [
         Key::Name,
         Key::ClientPath,
         Key::Cpu,
@@ -55,6 +85,7 @@ impl Key {
         Key::MaxMemory,
         Key::IoMem,
         Key::Network,
+        Key::ConsoleInputRate,
     ];
 
     /// The key as MICA writes it.
@@ -75,6 +106,15 @@ impl Key {
             Key::MaxMemory => "MaxMemory",
             Key::IoMem => "IOMem",
             Key::Network => "Network",
+            Key::ConsoleInputRate => "ConsoleInputRate",
+        }
+    }
+
+    /// The section in which the key stands.
+    pub const fn section(self) -> Section {
+        match self {
+            Key::ConsoleInputRate => Section::Micrun,
+            _ => Section::Mica,
         }
     }
 
@@ -86,20 +126,31 @@ impl Key {
             Key::ClientPath | Key::PedestalConf => 255,
             Key::Cpu => 127,
             Key::Pedestal | Key::AutoBoot | Key::Debug => 15,
-            Key::Vcpu | Key::MaxVcpu | Key::CpuWeight | Key::CpuCapacity | Key::Memory | Key::MaxMemory => 31,
+            Key::Vcpu
+            | Key::MaxVcpu
+            | Key::CpuWeight
+            | Key::CpuCapacity
+            | Key::Memory
+            | Key::MaxMemory
+            | Key::ConsoleInputRate => 31,
             Key::IoMem | Key::Network => 511,
         }
     }
 
+    /// The keys of a section.
+    pub(super) fn of(section: Section) -> impl Iterator<Item = Key> {
+        Key::ALL.into_iter().filter(move |key| key.section() == section)
+    }
+
     /// The key of that name in any case.
-    pub(super) fn find(name: &str) -> Option<Key> {
-        Key::ALL.into_iter().find(|key| key.as_str().eq_ignore_ascii_case(name))
+    pub(super) fn find(section: Section, name: &str) -> Option<Key> {
+        Key::of(section).find(|key| key.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The key that is most like a misspelt one.
-    pub(super) fn nearest(name: &str) -> Key {
+    pub(super) fn nearest(section: Section, name: &str) -> Key {
         let distance = |key: &Key| edits(&key.as_str().to_ascii_lowercase(), &name.to_ascii_lowercase());
-        Key::ALL.into_iter().min_by_key(distance).unwrap_or(Key::Name)
+        Key::of(section).min_by_key(distance).unwrap_or(Key::Name)
     }
 }
 

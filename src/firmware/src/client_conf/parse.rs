@@ -1,18 +1,16 @@
 //! Reads the file line by line, as Python's `configparser` does.
 
 use super::error::excerpt;
-use super::{ClientConf, ConfError, Key, Pedestal, Problem, Warning};
+use super::{ClientConf, ConfError, Key, Pedestal, Problem, Section, Warning};
 
 /// Most bytes of a file.
 pub const MAX_LEN: usize = 64 << 10;
-/// The section, case-sensitive.
-pub(super) const SECTION: &str = "Mica";
 
 /// Where in the file the reader is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Start,
-    Mica,
+    In(Section),
     Elsewhere,
 }
 
@@ -20,7 +18,7 @@ struct Reader {
     conf: ClientConf,
     warnings: Vec<Warning>,
     place: Place,
-    section_seen: bool,
+    sections_seen: Vec<Section>,
     /// Line in which each key of [`Key::ALL`] was set.
     set_in: [Option<usize>; Key::ALL.len()],
     /// Indentation of the last key; a line that is indented more would continue its value.
@@ -35,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<(ClientConf, Vec<Warning>), ConfError>
         conf: ClientConf::default(),
         warnings: Vec::new(),
         place: Place::Start,
-        section_seen: false,
+        sections_seen: Vec::new(),
         set_in: [None; Key::ALL.len()],
         key_indent: None,
     };
@@ -66,14 +64,14 @@ impl Reader {
 
     fn section(&mut self, line: usize, section: &str) -> Result<(), Problem> {
         self.key_indent = None;
-        match section {
-            SECTION if self.section_seen => return Err(Problem::SectionTwice),
-            SECTION => {
-                self.section_seen = true;
-                self.place = Place::Mica;
+        match Section::ALL.into_iter().find(|known| known.as_str() == section) {
+            Some(known) if self.sections_seen.contains(&known) => return Err(Problem::SectionTwice(known)),
+            Some(known) => {
+                self.sections_seen.push(known);
+                self.place = Place::In(known);
             }
-            "DEFAULT" => return Err(Problem::Defaults),
-            _ => {
+            None if section == "DEFAULT" => return Err(Problem::Defaults),
+            None => {
                 self.place = Place::Elsewhere;
                 self.warnings.push(Warning::UnknownSection { line, section: excerpt(section) });
             }
@@ -89,13 +87,13 @@ impl Reader {
             _ if key.is_empty() => Err(syntax()),
             Place::Start => Err(Problem::Homeless(excerpt(content))),
             Place::Elsewhere => Ok(()),
-            Place::Mica => self.entry(line, key, value),
+            Place::In(section) => self.entry(line, section, key, value),
         }
     }
 
-    fn entry(&mut self, line: usize, name: &str, value: &str) -> Result<(), Problem> {
-        let Some(key) = Key::find(name) else {
-            let nearest = Key::nearest(name);
+    fn entry(&mut self, line: usize, section: Section, name: &str, value: &str) -> Result<(), Problem> {
+        let Some(key) = Key::find(section, name) else {
+            let nearest = Key::nearest(section, name);
             self.warnings.push(Warning::UnknownKey { line, key: excerpt(name), nearest });
             return Ok(());
         };
@@ -118,7 +116,7 @@ impl Reader {
     }
 
     fn finish(self) -> Result<(ClientConf, Vec<Warning>), Problem> {
-        if !self.section_seen {
+        if !self.sections_seen.contains(&Section::Mica) {
             return Err(Problem::NoSection);
         }
         for (key, set_in) in Key::ALL.into_iter().zip(self.set_in) {

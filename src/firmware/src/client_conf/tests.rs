@@ -162,7 +162,7 @@ fn lengths_are_those_of_the_create_message() {
             .chain([("IOMem", 511), ("Network", 511)])
     {
         let mut conf = ClientConf::default();
-        let key = Key::find(key).expect("a key");
+        let key = Key::find(Section::Mica, key).expect("a key");
         assert_eq!(conf.set(key, &"x".repeat(limit)), Ok(()), "{key}");
         let error = conf.set(key, &"x".repeat(limit + 1)).expect_err("too long").to_string();
         assert_eq!(error, format!("{key} is {} bytes long, at most {limit} are allowed", limit + 1));
@@ -176,13 +176,41 @@ fn what_mica_ignores_is_a_warning() {
         "line 4: key \"ClientPaht\" is unknown and ignored, did you mean ClientPath"
     );
     assert_eq!(warning("vcpus=1"), "line 4: key \"vcpus\" is unknown and ignored, did you mean VCPU");
-    assert_eq!(warning("[Other]\nName=x"), "line 4: section \"Other\" is ignored, only [Mica] is read");
+    assert_eq!(
+        warning("[Other]\nName=x"),
+        "line 4: section \"Other\" is ignored, only [Mica] and [Micrun] are read"
+    );
     assert_eq!(
         warning("Pedestal=Xen"),
         "line 4: Pedestal \"Xen\" is unknown and means baremetal, did you mean xen"
     );
     let (conf, _) = ClientConf::parse(&with("Pedestal=Xen")).expect("a warning only");
     assert_eq!(conf.pedestal(), Some(Pedestal::Baremetal));
+}
+
+#[test]
+fn our_own_section_is_apart_from_mica_s() {
+    let text = with("[Micrun]\nconsoleinputrate = 960\n");
+    let conf = parsed(&text);
+    assert_eq!(conf.console_input_rate(), Some(960));
+    assert_eq!(conf.to_string(), with("[Micrun]\nConsoleInputRate=960").replace("\n\n", "\n"));
+    for rate in ["", "0", "-1", "1000001"] {
+        assert_eq!(
+            refusal(&with(&format!("[Micrun]\nConsoleInputRate={rate}"))),
+            format!(
+                "line 5: ConsoleInputRate is {rate:?}, it must be a number of bytes per second from 1 to 1000000"
+            )
+        );
+    }
+    assert_eq!(refusal(&with("[Micrun]\n[Micrun]")), "line 5: section [Micrun] is there already");
+    assert_eq!(
+        warning("ConsoleInputRate=1"),
+        "line 4: key \"ConsoleInputRate\" is unknown and ignored, did you mean ClientPath"
+    );
+    assert_eq!(
+        warning("[Micrun]\nRate=1"),
+        "line 5: key \"Rate\" is unknown and ignored, did you mean ConsoleInputRate"
+    );
 }
 
 #[test]

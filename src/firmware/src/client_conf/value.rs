@@ -6,6 +6,9 @@ use super::{Key, Pedestal};
 /// Name of MICA's own socket for creating clients; a client of that name is refused by `micad`.
 const CREATE_SOCKET: &str = "mica-create";
 
+/// Highest rate at which console input can be paced; faster than any serial line.
+pub const MAX_INPUT_RATE: u32 = 1_000_000;
+
 /// Any text of one line, without the blanks around it; empty is unset.
 pub(super) fn text(key: Key, text: &str) -> Result<Option<String>, Problem> {
     let text = text.trim();
@@ -43,6 +46,15 @@ pub(super) fn boolean(key: Key, value: &str) -> Result<bool, Problem> {
         "0" | "no" | "false" | "off" => Ok(false),
         _ => Err(Problem::Boolean { key, value: excerpt(value) }),
     }
+}
+
+/// Bytes of console input per second, from 1 to [`MAX_INPUT_RATE`].
+pub fn parse_input_rate(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|rate| (1..=MAX_INPUT_RATE).contains(rate))
+}
+
+pub(super) fn input_rate(value: &str) -> Result<u32, Problem> {
+    parse_input_rate(value).ok_or_else(|| Problem::InputRate(excerpt(value)))
 }
 
 /// A decimal number that `micad` takes (`i32`); -1 is its word for unset.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::update::wanted_cpus;
 use super::{Container, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
-use crate::console::{Console, Streams};
+use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
 use crate::kind::Kind;
@@ -14,6 +15,7 @@ use crate::pedestal::Process;
 use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
+use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
 use firmware::client_conf::{self, ClientConf, Pedestal};
@@ -46,7 +48,9 @@ impl Container {
         let Request { id, bundle, mounts, streams, deadline } = request;
         let opened = Bundle::open(&bundle)?;
         let rootfs = Rootfs::mount(&opened.rootfs, &mounts)?;
-        let prepared = prepare(&opened, &rootfs, &streams, &surroundings.nursery)?;
+        let Surroundings { namespace, nursery, .. } = &surroundings;
+        let owner = Owner { id: &id, namespace, user: opened.user, nursery };
+        let prepared = prepare(&opened, &rootfs, &streams, &owner)?;
         let process = prepared.process();
         let pid = process.map_or_else(pid, |process| process.pid);
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -64,9 +68,10 @@ impl Container {
             infra: None,
             pending: None,
             process,
+            control: None,
             rootfs: Some(rootfs),
         });
-        Ok(Container { id, bundle, streams, pid, surroundings, inner })
+        Ok(Container { id, bundle, streams, pid, surroundings, turn: Mutex::default(), inner })
     }
 }
 
@@ -84,26 +89,34 @@ fn prepare(
     bundle: &Bundle,
     rootfs: &Rootfs,
     streams: &Streams,
-    nursery: &Nursery,
+    owner: &Owner<'_>,
 ) -> Result<Prepared, Error> {
     match Kind::of(bundle) {
-        Kind::Infra => Ok(Prepared::Infra(Infra::new(bundle, nursery)?)),
+        Kind::Infra => Ok(Prepared::Infra(Infra::new(bundle, owner.nursery)?)),
         // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
         Kind::Rtos | Kind::Linux => {
-            let loaded = Box::new(load(bundle, rootfs, nursery)?);
-            Ok(Prepared::Core { loaded, console: Console::open(streams)? })
+            let cpus = wanted_cpus(&bundle.resources)?;
+            let conf = read_client_conf(rootfs)?;
+            let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
+            let loaded = Box::new(load(bundle, rootfs, conf.as_ref(), owner.nursery)?);
+            let console = Console::open(streams, owner, settings.input_rate)?;
+            Ok(Prepared::Core { loaded, console, settings, cpus })
         }
     }
 }
 
-fn load(bundle: &Bundle, rootfs: &Rootfs, nursery: &Nursery) -> Result<Loaded, Error> {
-    let conf = read_client_conf(rootfs)?;
-    let named = bundle.annotations.get(annotation::FIRMWARE_PATH).map(String::as_str);
-    let path = named.or(conf.as_ref().map(ClientConf::client_path)).unwrap_or(layout::FIRMWARE).to_owned();
+fn load(
+    bundle: &Bundle,
+    rootfs: &Rootfs,
+    conf: Option<&ClientConf>,
+    nursery: &Nursery,
+) -> Result<Loaded, Error> {
+    let named = annotation::find(&bundle.annotations, annotation::FIRMWARE_PATH);
+    let path = named.or(conf.map(ClientConf::client_path)).unwrap_or(layout::FIRMWARE).to_owned();
     let missing = || FileError::Io(nix::Error::ENOENT.into());
     let file = rootfs.read(&path, MAX_FIRMWARE_LEN)?;
     let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
-    let wanted = Wanted { pedestal: choose_pedestal(bundle, conf.as_ref()), cpu: choose_cpu(conf.as_ref())? };
+    let wanted = Wanted { pedestal: choose_pedestal(bundle, conf), cpu: choose_cpu(conf)? };
     pedestal::load(&wanted, &file, nursery).map_err(|source| Error::Load { path, source })
 }
 
@@ -120,11 +133,9 @@ fn read_client_conf(rootfs: &Rootfs) -> Result<Option<ClientConf>, Error> {
 
 /// An annotation, else what the image asks for; bare metal is what the `qemu` pedestal emulates.
 fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
-    let annotated = bundle.annotations.get(annotation::PEDESTAL).cloned();
+    let annotated = annotation::find(&bundle.annotations, annotation::PEDESTAL);
     let image = conf.and_then(ClientConf::pedestal).filter(|pedestal| *pedestal != Pedestal::Baremetal);
-    annotated
-        .or(image.map(|pedestal| pedestal.as_str().to_owned()))
-        .unwrap_or_else(|| DEFAULT_PEDESTAL.to_owned())
+    annotated.or(image.map(Pedestal::as_str)).unwrap_or(DEFAULT_PEDESTAL).to_owned()
 }
 
 fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {

@@ -3,7 +3,8 @@
 //! | signal | meaning |
 //! |---|---|
 //! | SIGKILL | power is cut at once; a container that was never started ends, or clients could not delete it |
-//! | SIGTERM, SIGINT, SIGQUIT, SIGHUP | the firmware is asked to power itself off |
+//! | SIGTERM, SIGINT, SIGQUIT, SIGHUP | the firmware is asked to power itself off; a paused core goes on first |
+//! | SIGSTOP, SIGCONT | Pause and Resume |
 //! | others | refused: an RTOS has no signals |
 //!
 //! A signal that comes while the core is being started is delivered as soon as it runs; SIGKILL ends the start as well.
@@ -47,10 +48,20 @@ impl Stop {
 impl Container {
     /// Translates a signal. Returns at once; the end is told by TaskExit.
     pub fn kill(&self, signal: u32) -> Result<(), Error> {
+        match i32::try_from(signal) {
+            Ok(libc::SIGSTOP) => return self.halt(State::Paused, Container::pause),
+            Ok(libc::SIGCONT) => return self.halt(State::Running, Container::resume),
+            _ => {}
+        }
+        // An orderly end needs a core that executes, and that no Pause halts meanwhile.
+        let turn = Stop::of(signal).is_ok_and(|stop| stop == Stop::Orderly).then(|| self.turn());
+        if turn.is_some() && self.state() == State::Paused {
+            self.go_on()?;
+        }
         let mut inner = self.lock();
         match (inner.state, inner.session) {
             (State::Stopped(_), _) => return Err(Error::Ended(self.id.clone())),
-            (State::Running, Some(session)) => self.deliver(session, Stop::of(signal)?),
+            (State::Running | State::Paused, Some(session)) => self.deliver(session, Stop::of(signal)?),
             (State::Running, None) => self.end_infra(&mut inner, Stop::of(signal)?),
             (State::Created, _) if Stop::of(signal)? == Stop::AtOnce => {
                 inner.prepared = None;
@@ -64,6 +75,15 @@ impl Container {
             }
         }
         Ok(())
+    }
+
+    /// SIGSTOP or SIGCONT: what is so already is no mistake.
+    fn halt(&self, already: State, action: fn(&Container) -> Result<(), Error>) -> Result<(), Error> {
+        match self.state() {
+            State::Stopped(_) => Err(Error::Ended(self.id.clone())),
+            state if state == already => Ok(()),
+            _ => action(self),
+        }
     }
 
     pub(super) fn deliver(&self, session: SessionId, stop: Stop) {

@@ -7,15 +7,17 @@ mod create;
 mod delete;
 mod infra;
 mod kill;
+mod pause;
 mod start;
 mod state;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod update;
 mod wait;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use create::Request;
 use infra::Infra;
@@ -25,10 +27,12 @@ pub use stats::Usage;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
-use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
+use crate::pedestal::cpus::Cpus;
+use crate::pedestal::{Control, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
+use crate::settings::Settings;
 use crate::waiters::Waiters;
 
 /// What a container needs of the shim around it.
@@ -38,6 +42,8 @@ pub struct Surroundings {
     pub reactor: Reactor,
     /// Takes what happens.
     pub events: Events,
+    /// containerd's namespace.
+    pub namespace: Arc<str>,
     /// Starts processes.
     pub nursery: crate::pedestal::nursery::Nursery,
 }
@@ -53,6 +59,8 @@ pub struct Container {
     /// The pid that containerd is told of.
     pub pid: u32,
     surroundings: Surroundings,
+    /// Held by requests that wait for the machine, one at a time. Taken before `inner`, which they leave free.
+    turn: Mutex<()>,
     inner: Mutex<Inner>,
 }
 
@@ -68,12 +76,14 @@ struct Inner {
     /// A signal that came while the core was being started.
     pending: Option<Stop>,
     process: Option<Process>,
+    /// What can be done to its core, while that runs.
+    control: Option<Arc<dyn Control>>,
     /// Unmounted when dropped.
     rootfs: Option<Rootfs>,
 }
 
 enum Prepared {
-    Core { loaded: Box<Loaded>, console: Console },
+    Core { loaded: Box<Loaded>, console: Console, settings: Settings, cpus: Option<Cpus> },
     Infra(Infra),
 }
 
@@ -92,6 +102,10 @@ impl Container {
     /// The process that stands for its core, while that runs.
     pub fn process(&self) -> Option<Process> {
         self.lock().process
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

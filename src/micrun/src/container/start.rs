@@ -7,9 +7,11 @@ use super::{Container, Inner, Prepared, State};
 use crate::console::Console;
 use crate::error::Error;
 use crate::events::Event;
-use crate::pedestal::Process;
 use crate::pedestal::baremetal::Loaded;
+use crate::pedestal::cpus::Cpus;
+use crate::pedestal::{Control, Process};
 use crate::reactor::{Ended, OnEnd, Session};
+use crate::settings::Settings;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -19,20 +21,31 @@ impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
         match self.begin_start()? {
-            Prepared::Core { loaded, console } => self.start_core(*loaded, console),
+            Prepared::Core { loaded, console, settings, cpus } => {
+                self.start_core(*loaded, console, settings, cpus)
+            }
             Prepared::Infra(infra) => self.start_infra(infra),
         }
     }
 
-    fn start_core(self: &Arc<Self>, loaded: Loaded, console: Console) -> Result<(), Error> {
+    fn start_core(
+        self: &Arc<Self>,
+        loaded: Loaded,
+        console: Console,
+        settings: Settings,
+        cpus: Option<Cpus>,
+    ) -> Result<(), Error> {
         let killed = || self.lock().pending == Some(Stop::AtOnce);
         match loaded.start(&killed) {
             Ok(link) => {
-                let process = link.machine.process();
+                let (process, control) = (link.machine.process(), link.machine.control());
+                if let Some((control, cpus)) = control.as_ref().zip(cpus) {
+                    control.pin(&cpus).map_err(|error| self.abandon(error.into()))?;
+                }
                 let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                self.commit_start(|on_end| Session::new(link, console, on_end), process);
+                self.commit_start(|on_end| Session::new(link, console, settings, on_end), process, control);
                 Ok(())
             }
             Err(error) => Err(self.abandon(error.into())),
@@ -51,10 +64,16 @@ impl Container {
         Ok(prepared)
     }
 
-    fn commit_start(self: &Arc<Self>, session: impl FnOnce(OnEnd) -> Session, process: Option<Process>) {
+    fn commit_start(
+        self: &Arc<Self>,
+        session: impl FnOnce(OnEnd) -> Session,
+        process: Option<Process>,
+        control: Option<Arc<dyn Control>>,
+    ) {
         let mut inner = self.lock();
         inner.state = State::Running;
         inner.process = process;
+        inner.control = control;
         self.publish(Event::Start);
         // The reactor can only see an end after this, so TaskExit is queued behind TaskStart.
         let container = self.clone();
@@ -97,6 +116,7 @@ impl Container {
     pub(super) fn stop(&self, inner: &mut Inner, ended: Ended) {
         inner.state = State::Stopped(ended);
         inner.process = None;
+        inner.control = None;
         inner.waiters.tell(ended);
     }
 }

@@ -6,7 +6,9 @@
 //! | Created | Stopped | SIGKILL or Delete: it never ran |
 //! | Starting | Running | the core runs |
 //! | Starting | Stopped | the core does not start, or SIGKILL came first |
-//! | Running | Stopped | the core's end, whatever its reason |
+//! | Running | Paused | Pause, SIGSTOP |
+//! | Paused | Running | Resume, SIGCONT; a signal that asks for an orderly end |
+//! | Running, Paused | Stopped | the core's end, whatever its reason |
 
 use std::fmt;
 
@@ -21,6 +23,8 @@ pub enum State {
     Starting,
     /// The core executes.
     Running,
+    /// The core is halted and can go on.
+    Paused,
     /// It has ended, or never ran.
     Stopped(Ended),
 }
@@ -31,6 +35,7 @@ impl fmt::Display for State {
             State::Created => "created",
             State::Starting => "starting",
             State::Running => "running",
+            State::Paused => "paused",
             State::Stopped(_) => "stopped",
         })
     }

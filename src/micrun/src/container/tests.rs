@@ -41,7 +41,8 @@ struct Setting {
 impl Setting {
     fn new() -> Setting {
         let (events, queue) = Events::new();
-        let surroundings = Surroundings { reactor: REACTOR.clone(), events, nursery: Nursery::new().0 };
+        let (reactor, nursery) = (REACTOR.clone(), Nursery::new().0);
+        let surroundings = Surroundings { reactor, events, namespace: "default".into(), nursery };
         let bundle = TempDir::new().expect("a directory");
         std::fs::create_dir(bundle.path().join("rootfs")).expect("made");
         std::fs::write(bundle.path().join("rootfs/firmware.elf"), TestElf::new().build()).expect("written");
@@ -124,6 +125,15 @@ fn read_until(reader: &mut File, wanted: &[u8]) -> Vec<u8> {
         }
     }
     read
+}
+
+/// Waits until standard input is empty.
+fn taken(input: &File) {
+    let begun = Instant::now();
+    while sys::unread(input.as_fd()).expect("a fifo") > 0 {
+        assert!(begun.elapsed() < DEADLINE, "no input is taken");
+        thread::yield_now();
+    }
 }
 
 fn kind<T>(result: Result<T, Error>) -> Kind {
@@ -245,16 +255,138 @@ fn a_reader_that_does_not_read_delays_neither_kill_nor_delete_for_long() {
     // Input is taken only after the greeting was asked for, and the fake core greets at once.
     let input = OpenOptions::new().read(true).write(true).open(setting.path("stdin")).expect("both ends");
     (&input).write_all(b"x").expect("room");
-    let begun = Instant::now();
-    while sys::unread(input.as_fd()).expect("a fifo") > 0 {
-        assert!(begun.elapsed() < DEADLINE, "no input is taken");
-        thread::yield_now();
-    }
+    taken(&input);
     container.kill(9).expect("done");
     assert_eq!(end_of(&container).status, 137);
     let begun = Instant::now();
     setting.sandbox.delete("c").expect("deleted");
     assert!(begun.elapsed() < DEADLINE);
+}
+
+#[test]
+fn a_paused_core_is_silent_and_loses_nothing() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let mut reader = setting.reader();
+    read_until(&mut reader, b"# ");
+    container.pause().expect("paused");
+    assert_eq!(container.state(), State::Paused);
+    let input = OpenOptions::new().read(true).write(true).open(setting.path("stdin")).expect("both ends");
+    (&input).write_all(b"while paused").expect("room");
+    taken(&input);
+    let silent = reader.read(&mut [0; 16]).expect_err("nothing to read");
+    assert_eq!(silent.kind(), std::io::ErrorKind::WouldBlock);
+    container.resume().expect("resumed");
+    assert_eq!(read_until(&mut reader, b"while paused"), b"while paused");
+    container.kill(9).expect("done");
+    let ended = end_of(&container);
+    let events = [(); 5].map(|()| setting.event());
+    assert!(matches!(events[0], Event::Create { .. }));
+    assert_eq!(events[1..], [Event::Start, Event::Paused, Event::Resumed, Event::Exit(ended)]);
+}
+
+#[test]
+fn pause_and_resume_need_their_states() {
+    let setting = Setting::new();
+    setting.create("c").expect("created");
+    let container = setting.sandbox.get("c").expect("there");
+    let early = container.pause().expect_err("not running");
+    assert_eq!(early.to_string(), "container \"c\" is created, pause needs it to be running");
+    assert_eq!(kind(container.kill(19)), Kind::FailedPrecondition);
+    container.start().expect("started");
+    assert_eq!(kind(container.resume()), Kind::FailedPrecondition);
+    container.pause().expect("paused");
+    let again = container.pause().expect_err("twice");
+    assert_eq!(again.to_string(), "container \"c\" is paused, pause needs it to be running");
+    assert_eq!(kind(setting.sandbox.delete("c")), Kind::FailedPrecondition);
+    container.kill(9).expect("done");
+    assert_eq!(end_of(&container).status, 137);
+    assert_eq!(kind(container.pause()), Kind::FailedPrecondition);
+    assert_eq!(kind(container.resume()), Kind::FailedPrecondition);
+    assert_eq!(kind(container.kill(18)), Kind::NotFound);
+}
+
+#[test]
+fn stop_and_continue_are_pause_and_resume() {
+    let setting = Setting::new();
+    let container = setting.running();
+    for (signal, state) in
+        [(18, State::Running), (19, State::Paused), (19, State::Paused), (18, State::Running)]
+    {
+        container.kill(signal).expect("done");
+        assert_eq!(container.state(), state);
+    }
+    let events = [(); 4].map(|()| setting.event());
+    assert_eq!(events[1..], [Event::Start, Event::Paused, Event::Resumed]);
+    setting.no_more_events();
+}
+
+#[test]
+fn a_paused_core_goes_on_to_power_itself_off() {
+    let setting = Setting::new();
+    let container = setting.running();
+    container.pause().expect("paused");
+    container.kill(15).expect("asked");
+    let ended = end_of(&container);
+    assert_eq!(ended.status, 143);
+    let events = [(); 5].map(|()| setting.event());
+    assert_eq!(events[2..], [Event::Paused, Event::Resumed, Event::Exit(ended)]);
+}
+
+#[test]
+fn pauses_and_signals_at_once_end_in_one_state() {
+    for _ in 0..50 {
+        let setting = Setting::new();
+        let container = setting.running();
+        let act = |action: fn(&Container) -> Result<(), Error>| {
+            let container = container.clone();
+            thread::spawn(move || drop(action(&container)))
+        };
+        let acting =
+            [act(Container::pause), act(Container::resume), act(|it| it.kill(15)), act(Container::pause)];
+        acting.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        // A pause that came first or last only delays the end that was asked for.
+        drop(container.resume());
+        assert_eq!(end_of(&container).status, 143);
+    }
+}
+
+#[test]
+fn resources_change_as_a_whole_or_not_at_all() {
+    let setting = Setting::new();
+    setting.create("c").expect("created");
+    let container = setting.sandbox.get("c").expect("there");
+    let refusal = |resources: &str| {
+        let error = container.update(resources.as_bytes()).expect_err(resources);
+        (error.kind(), error.to_string())
+    };
+    let fixed = "of a core's resources only cpu.cpus can be changed, not cpu.shares, memory.limit";
+    assert_eq!(
+        refusal(r#"{"memory":{"limit":5},"cpu":{"cpus":"0","shares":3}}"#),
+        (Kind::Unimplemented, fixed.to_owned())
+    );
+    let (invalid, sentence) = refusal(r#"{"cpu":{"cpus":"0-"}}"#);
+    assert_eq!(invalid, Kind::InvalidArgument);
+    assert_eq!(sentence, "cpu.cpus is \"0-\", it must be a list of cpus like 0-2,5");
+    for garbage in ["", "[]", "{", "7", r#"{"cpu":{"cpus":7}}"#, r#"{"cpu":{"cpus":"1023"}}"#] {
+        assert_eq!(refusal(garbage).0, Kind::InvalidArgument, "{garbage}");
+    }
+    let number =
+        "resources are not what oci calls linux resources: invalid type: integer `7`, expected a string";
+    assert_eq!(refusal(r#"{"cpu":{"cpus":7}}"#).1, number);
+    container.update(b"{}").expect("nothing to do");
+    // Kept for a start that the fake core, which runs on no CPU, cannot satisfy.
+    container.update(br#"{"cpu":{"cpus":"0"}}"#).expect("remembered");
+    assert_eq!(kind(container.start()), Kind::Unimplemented);
+    assert_eq!(refusal("{}").0, Kind::FailedPrecondition);
+}
+
+#[test]
+fn cpus_of_the_specification_are_checked_first() {
+    let setting = Setting::new();
+    let config = CONFIG.replacen('{', r#"{"linux":{"resources":{"cpu":{"cpus":"1023"}}},"#, 1);
+    std::fs::write(setting.path("config.json"), config).expect("written");
+    assert_eq!(kind(setting.create("c")), Kind::InvalidArgument);
 }
 
 #[test]

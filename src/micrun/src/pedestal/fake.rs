@@ -2,17 +2,21 @@
 //!
 //! For benchmarks of everything above a machine, and for tests with many containers. It keeps the bare-metal contract:
 //! announces `rpmsg-tty`, greets on the first message, echoes the others, and powers off when the state word says so.
-//! The message `lie` makes it break the contract: it overwrites both rings.
+//! The message `lie` makes it break the contract: it overwrites both rings. Paused it does nothing; a kick that it missed
+//! then it takes when it goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
 use super::baremetal::LoadError;
-use super::ram::Ram;
-use super::{Affinity, Death, Machine, MachineError, Process};
+use super::cpus::Cpus;
+use super::ram::{Ram, SIZE};
+use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use crate::sys::page_size;
 use firmware::board::{Board, Region};
 use firmware::elf::Elf;
@@ -31,10 +35,19 @@ pub(super) struct FakeCore {
     window: Region,
     table: u64,
     layout: Layout,
-    bell: EventFd,
+    bell: Arc<EventFd>,
     end: EventFd,
     firmware: RefCell<Option<Firmware>>,
+    paused: Arc<AtomicBool>,
+    /// It was kicked while it was paused.
+    missed: Cell<bool>,
     killed: bool,
+}
+
+/// Stops and resumes it from another thread.
+struct Switch {
+    paused: Arc<AtomicBool>,
+    bell: Arc<EventFd>,
 }
 
 struct Firmware {
@@ -58,9 +71,11 @@ impl FakeCore {
             window: board.window(cpu)?,
             table: elf.resource_table().addr,
             layout: *elf.table_layout(),
-            bell,
+            bell: Arc::new(bell),
             end,
             firmware: RefCell::new(None),
+            paused: Arc::default(),
+            missed: Cell::new(false),
             killed: false,
         })
     }
@@ -133,6 +148,9 @@ impl Machine for FakeCore {
     }
 
     fn kick(&self) {
+        if self.paused.load(Ordering::Acquire) {
+            return self.missed.set(true);
+        }
         if let Some(firmware) = self.firmware.borrow_mut().as_mut() {
             firmware.interrupted();
             FakeCore::ring(&self.bell);
@@ -146,6 +164,9 @@ impl Machine for FakeCore {
     fn silence(&self) {
         // Fails only if it has not rung.
         let _ = self.bell.read();
+        if self.missed.take() {
+            self.kick();
+        }
     }
 
     fn ask_affinity(&mut self) {
@@ -161,6 +182,10 @@ impl Machine for FakeCore {
         Some(self.end.as_fd())
     }
 
+    fn news(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     fn death(&mut self) -> Option<Death> {
         self.killed.then_some(Death::Signal(libc::SIGKILL))
     }
@@ -173,5 +198,30 @@ impl Machine for FakeCore {
 
     fn process(&self) -> Option<Process> {
         None
+    }
+
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        Some(Arc::new(Switch { paused: self.paused.clone(), bell: self.bell.clone() }))
+    }
+}
+
+impl Control for Switch {
+    fn pause(&self) -> Result<(), MachineError> {
+        self.paused.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), MachineError> {
+        self.paused.store(false, Ordering::Release);
+        FakeCore::ring(&self.bell);
+        Ok(())
+    }
+
+    fn pin(&self, _: &Cpus) -> Result<(), MachineError> {
+        Err(MachineError::Unsupported("a fake core runs on no cpu"))
+    }
+
+    fn memory(&self) -> u64 {
+        SIZE
     }
 }

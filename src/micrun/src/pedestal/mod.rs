@@ -5,6 +5,7 @@
 //! on a board.
 
 pub mod baremetal;
+pub mod cpus;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake;
 pub mod nursery;
@@ -13,10 +14,12 @@ mod ram;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use shmem::Mapping;
 
 use baremetal::{LoadError, Loaded};
+use cpus::{Cpus, PinError};
 use firmware::board::{self, Board};
 use nursery::Nursery;
 
@@ -45,6 +48,8 @@ pub struct Process {
 pub enum Death {
     /// The firmware switched the whole machine off.
     PoweredOff,
+    /// The firmware reset the whole machine.
+    Reset,
     /// The machine failed with an exit code of its own.
     Failed(i32),
     /// A signal ended it.
@@ -89,6 +94,12 @@ pub enum MachineError {
         /// The PSCI result.
         code: i32,
     },
+    /// This pedestal cannot do that.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The host CPUs cannot be had.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// The agent does not run on this machine.
     #[error("the agent on core 0 gave up at step {0}")]
     Agent(u32),
@@ -129,12 +140,29 @@ pub trait Machine: Send {
     fn affinity(&self) -> Option<Affinity>;
     /// Readable when the machine has ended, told to or not; `None` if it cannot end, or does not run.
     fn end(&self) -> Option<BorrowedFd<'_>>;
+    /// Readable when the machine has something to say that [`Machine::death`] takes note of.
+    fn news(&self) -> Option<BorrowedFd<'_>>;
     /// How it ended; `None` while it has not.
     fn death(&mut self) -> Option<Death>;
     /// Ends the core at once, whatever it does. [`Machine::end`] becomes readable.
     fn cut_power(&mut self);
     /// The process that stands for the core.
     fn process(&self) -> Option<Process>;
+    /// What requests can do to it while it runs; `None` if it does not.
+    fn control(&self) -> Option<Arc<dyn Control>>;
+}
+
+/// What a request does to a running machine, on the request's own thread and beside whoever owns the [`Machine`]. May
+/// block, up to a deadline of its own.
+pub trait Control: Send + Sync {
+    /// Halts the core where it is.
+    fn pause(&self) -> Result<(), MachineError>;
+    /// Lets it go on.
+    fn resume(&self) -> Result<(), MachineError>;
+    /// Chooses the host CPUs that the core is emulated on.
+    fn pin(&self, cpus: &Cpus) -> Result<(), MachineError>;
+    /// Bytes of RAM that the firmware can use at most.
+    fn memory(&self) -> u64;
 }
 
 /// Which pedestal a container wants and with what.

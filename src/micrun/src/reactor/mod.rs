@@ -27,7 +27,7 @@ pub struct SessionId(u64);
 
 /// Token of the command queue; sessions count from 1.
 const COMMANDS: u64 = 0;
-/// Set in a session's token for the descriptor that tells of the machine's end.
+/// Set in a session's token for the descriptors that tell of the machine's end.
 const END: u64 = 1 << 63;
 /// Set in the token of a descriptor that belongs to no session; the rest is its number.
 const WATCHED: u64 = 1 << 62;
@@ -218,6 +218,7 @@ impl Loop {
         let watched = [
             (session.doorbell(), readable, id.0),
             (session.end(), readable, id.0 | END),
+            (session.news(), readable, id.0 | END),
             (session.input(), readable, id.0),
             (session.output(), writable, id.0),
         ];

@@ -11,6 +11,7 @@ use crate::channel::{Channel, Pumped};
 use crate::console::Console;
 use crate::pedestal::baremetal::Link;
 use crate::pedestal::{Affinity, Death};
+use crate::settings::Settings;
 use openamp::Violation;
 use openamp::state::Report;
 
@@ -33,6 +34,8 @@ const STATUS_FAULT: u32 = 128 + libc::SIGSEGV as u32;
 const STATUS_TERMINATED: u32 = 128 + libc::SIGTERM as u32;
 /// Exit status after SIGKILL.
 const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
+/// Exit status after a reset of the whole board that the firmware did not comment: something to start again.
+const STATUS_RESET: u32 = 1;
 /// Exit status if the machine itself failed.
 const STATUS_LOST: u32 = 255;
 
@@ -48,7 +51,7 @@ pub struct Ended {
 #[derive(Debug)]
 enum Phase {
     Running,
-    /// The state word says off. Power is cut at `until`, if the firmware itself announced it.
+    /// The state word says off, by the firmware's own will or because it was asked to. Power is cut at `until`.
     PoweringOff {
         until: Option<Instant>,
     },
@@ -106,6 +109,33 @@ impl Patience {
     }
 }
 
+/// Why the firmware was asked to power itself off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// By a signal.
+    Signal,
+    /// Its console has been silent for too long.
+    Silence,
+}
+
+impl Asked {
+    /// The exit status after an orderly power-off that the firmware did not comment.
+    fn status(self) -> u32 {
+        match self {
+            Asked::Signal => STATUS_TERMINATED,
+            Asked::Silence => 0,
+        }
+    }
+
+    /// The exit status if power had to be cut.
+    fn status_forced(self) -> u32 {
+        match self {
+            Asked::Signal => STATUS_KILLED,
+            Asked::Silence => 0,
+        }
+    }
+}
+
 /// Called once with how a container ended, from the reactor's thread; must not block.
 pub type OnEnd = Box<dyn FnOnce(Ended) + Send>;
 
@@ -113,9 +143,12 @@ pub type OnEnd = Box<dyn FnOnce(Ended) + Send>;
 pub struct Session {
     channel: Channel,
     console: Console,
+    settings: Settings,
     phase: Phase,
     /// A power-off was asked for.
-    asked: bool,
+    asked: Option<Asked>,
+    /// When a byte last went either way.
+    traffic: Instant,
     /// Power was cut on request: nobody is to wait for the news.
     cut: bool,
     woken: bool,
@@ -129,12 +162,14 @@ pub struct Session {
 
 impl Session {
     /// A session over a core that runs.
-    pub fn new(link: Link, console: Console, on_end: OnEnd) -> Session {
+    pub fn new(link: Link, console: Console, settings: Settings, on_end: OnEnd) -> Session {
         Session {
             channel: Channel::new(link),
             console,
+            settings,
             phase: Phase::Running,
-            asked: false,
+            asked: None,
+            traffic: Instant::now(),
             cut: false,
             woken: true,
             ended: true,
@@ -150,6 +185,10 @@ impl Session {
 
     pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
         self.channel.link.machine.end()
+    }
+
+    pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.link.machine.news()
     }
 
     pub(super) fn input(&self) -> Option<BorrowedFd<'_>> {
@@ -180,18 +219,36 @@ impl Session {
             return Some(now);
         }
         let phase = match self.phase {
+            Phase::Running => self.silence_ends(),
             Phase::PoweringOff { until } => until,
             Phase::Draining(ref drain) => Some(drain.next),
-            _ => None,
+            Phase::Ending { .. } | Phase::Gone => None,
         };
+        let console = if self.serves() { self.console.deadline() } else { None };
         let patience = self.patience.as_ref().and_then(|patience| patience.next);
-        phase.into_iter().chain(patience).min()
+        phase.into_iter().chain(console).chain(patience).min()
     }
 
+    /// True if the core may still have something to say or to hear.
+    fn serves(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::PoweringOff { .. })
+    }
+
+    /// When the console will have been silent for too long.
+    fn silence_ends(&self) -> Option<Instant> {
+        Some(self.traffic + self.settings.auto_close?)
+    }
+
+    /// A signal asks for an orderly end.
     pub(super) fn power_off(&mut self) {
+        self.ask(Asked::Signal);
+    }
+
+    fn ask(&mut self, asked: Asked) {
         if let Phase::Running = self.phase {
-            self.asked = true;
-            self.phase = Phase::PoweringOff { until: None };
+            self.asked = Some(asked);
+            let until = self.settings.stop_timeout.map(|timeout| Instant::now() + timeout);
+            self.phase = Phase::PoweringOff { until };
             self.patience = None;
             if let Err(fault) = self.channel.link.request_power_off() {
                 log::error!("{fault}");
@@ -226,9 +283,8 @@ impl Session {
     pub(super) fn turn(&mut self, now: Instant) -> bool {
         self.woken = false;
         self.channel.link.machine.silence();
-        match self.phase {
-            Phase::Running | Phase::PoweringOff { .. } => self.serve(now),
-            Phase::Ending { .. } | Phase::Draining(_) | Phase::Gone => {}
+        if self.serves() {
+            self.serve(now);
         }
         if std::mem::take(&mut self.ended)
             && let Some(death) = self.channel.link.machine.death()
@@ -247,7 +303,9 @@ impl Session {
                 self.woken |= again;
                 if moved {
                     self.patience = None;
+                    self.traffic = now;
                 }
+                self.watch_silence(now);
                 self.watch_power(now);
                 match self.phase {
                     Phase::Running => self.wait_for(owed, now),
@@ -256,6 +314,17 @@ impl Session {
                 }
             }
             Err(violation) => self.poisoned(&violation),
+        }
+    }
+
+    /// Ends a container whose console has been silent for as long as it may.
+    fn watch_silence(&mut self, now: Instant) {
+        if let Phase::Running = self.phase
+            && let Some(limit) = self.settings.auto_close
+            && self.silence_ends().is_some_and(|end| end <= now)
+        {
+            log::info!("the console has been silent for {limit:?}: the container is ended");
+            self.ask(Asked::Silence);
         }
     }
 
@@ -273,9 +342,24 @@ impl Session {
         if link.machine.affinity() == Some(Affinity::Off) {
             self.finish(self.status_when_off());
         } else if until.is_some_and(|until| now >= until) {
-            log::warn!("the firmware announced its end, but the core still runs: power is cut");
-            self.finish(self.status_when_off());
+            self.force();
         }
+    }
+
+    /// The core has had its time to power itself off.
+    fn force(&mut self) {
+        let status = match self.asked {
+            Some(asked) => {
+                let timeout = self.settings.stop_timeout.unwrap_or_default();
+                log::warn!("the firmware did not power itself off within {timeout:?}: power is cut");
+                asked.status_forced()
+            }
+            None => {
+                log::warn!("the firmware announced its end, but the core still runs: power is cut");
+                self.status_when_off()
+            }
+        };
+        self.finish(status);
     }
 
     /// The exit status that an orderly power-off means.
@@ -286,8 +370,7 @@ impl Session {
                 log::error!("the firmware reports fault {number:#x}");
                 STATUS_FAULT
             }
-            None if self.asked => STATUS_TERMINATED,
-            None => 0,
+            None => self.asked.map_or(0, Asked::status),
         }
     }
 
@@ -315,12 +398,19 @@ impl Session {
         };
         self.phase = Phase::Draining(Drain::new(status, now));
         self.patience = None;
+        if let Some(output) = &mut self.console.output {
+            output.hurry();
+        }
         self.woken = true;
     }
 
     fn status_of(&self, death: Death) -> u32 {
         match death {
-            Death::PoweredOff => self.status_when_off(),
+            Death::Reset if self.asked.is_none() && self.channel.link.report().is_none() => {
+                log::error!("the firmware reset the board, which ends its container");
+                STATUS_RESET
+            }
+            Death::PoweredOff | Death::Reset => self.status_when_off(),
             Death::Signal(signal) => {
                 log::error!("signal {signal} ended the emulator");
                 128 + signal as u32
@@ -359,7 +449,7 @@ impl Session {
             return;
         }
         // Closing the streams is the end of file that clients wait for.
-        self.console.output = None;
+        self.console = Console::default();
         self.phase = Phase::Gone;
         self.closing = None;
     }
@@ -380,7 +470,7 @@ impl Session {
         patience.next = (!exhausted).then(|| now + patience.interval);
         let machine = &mut self.channel.link.machine;
         // Not to a core whose firmware announced its end by itself: that has nothing more to hear.
-        if running || self.asked {
+        if running || self.asked.is_some() {
             machine.kick();
         }
         if !running {

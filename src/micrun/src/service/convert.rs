@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use containerd_shim_protos::api::{CreateTaskRequest, DeleteResponse};
+use containerd_shim_protos::api::{CreateTaskRequest, DeleteResponse, UpdateTaskRequest};
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::protobuf::{Message, MessageField};
 
 use crate::console::Streams;
 use crate::container::Request;
+use crate::error::Error;
 use crate::reactor::Ended;
 use crate::rootfs::Mount;
+
+/// containerd's name for OCI's `LinuxResources` in JSON.
+const RESOURCES: &str = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
 
 /// `timeout`: how long the caller waits, in nanoseconds; 0 for ever, as ttrpc has it.
 pub(super) fn request(request: CreateTaskRequest, timeout: i64) -> Request {
@@ -36,6 +40,15 @@ pub(super) fn request(request: CreateTaskRequest, timeout: i64) -> Request {
 fn deadline(timeout: i64) -> Option<Instant> {
     let timeout = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0)?;
     Instant::now().checked_add(Duration::from_nanos(timeout))
+}
+
+/// What an Update is to change, in JSON. containerd passes on what its client has sent.
+pub(super) fn resources(request: UpdateTaskRequest) -> Result<Vec<u8>, Error> {
+    match request.resources.into_option() {
+        None => Ok(b"{}".to_vec()),
+        Some(any) if any.type_url == RESOURCES => Ok(any.value),
+        Some(any) => Err(Error::ResourcesType { found: any.type_url, needed: RESOURCES }),
+    }
 }
 
 pub(super) fn timestamp(at: SystemTime) -> MessageField<Timestamp> {

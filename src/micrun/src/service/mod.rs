@@ -1,9 +1,12 @@
 //! The only code that knows ttrpc and protobuf: containerd's requests become ours here, our events and errors theirs.
 
+mod bootstrap;
 mod convert;
 mod end;
+mod metrics;
 pub mod publish;
 mod sandbox;
+mod server;
 mod status;
 mod task;
 mod wait;
@@ -15,9 +18,11 @@ use containerd_shim_protos::create_task;
 use containerd_shim_protos::sandbox_sync::create_sandbox;
 use ttrpc::MethodHandler;
 
+pub use bootstrap::{Bootstrap, runtime_info};
 pub use convert::delete_response;
 pub use end::{End, OnShutdown};
 pub use sandbox::SandboxService;
+pub use server::Server;
 pub use task::TaskService;
 use wait::WaitMethod;
 

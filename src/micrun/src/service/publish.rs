@@ -74,6 +74,14 @@ fn message(id: &str, pid: u32, event: Event) -> (&'static str, Any) {
             let start = messages::TaskStart { container_id, pid, ..messages::TaskStart::default() };
             ("/tasks/start", any("containerd.events.TaskStart", &start))
         }
+        Event::Paused => {
+            let paused = messages::TaskPaused { container_id, ..messages::TaskPaused::default() };
+            ("/tasks/paused", any("containerd.events.TaskPaused", &paused))
+        }
+        Event::Resumed => {
+            let resumed = messages::TaskResumed { container_id, ..messages::TaskResumed::default() };
+            ("/tasks/resumed", any("containerd.events.TaskResumed", &resumed))
+        }
         Event::Exit(Ended { status, at }) => {
             let exit = messages::TaskExit {
                 id: container_id.clone(),

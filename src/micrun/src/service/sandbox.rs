@@ -10,7 +10,7 @@ use ttrpc::{Result, TtrpcContext};
 
 use super::convert;
 use super::end::End;
-use super::task::metrics;
+use super::metrics::metrics;
 use super::wait::{Register, parse};
 use crate::reactor::Ended;
 use crate::sandbox::{PodRequest, PodState, Sandbox};

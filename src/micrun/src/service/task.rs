@@ -4,24 +4,20 @@ use std::sync::Arc;
 
 use containerd_shim_protos::Task;
 use containerd_shim_protos::api;
-use containerd_shim_protos::cgroups::metrics as v1;
-use containerd_shim_protos::cgroups_v2::metrics as v2;
-use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::{Message, MessageField};
 use ttrpc::{Result, TtrpcContext};
 
-use super::convert::{self, any};
+use super::convert;
 use super::end::End;
+use super::metrics::metrics;
 use super::wait::{Register, parse};
-use crate::container::{Container, State, Usage, pid};
+use crate::container::{Container, State, pid};
 use crate::error::Error;
 use crate::reactor::Ended;
 use crate::sandbox::Sandbox;
 
 const NO_EXEC: &str = "an rtos has no processes to exec: use its console (attach)";
-const NO_PAUSE: &str = "pause and resume are not supported by this pedestal";
 const NO_CHECKPOINT: &str = "a core cannot be checkpointed: stop the container and start a new one";
-const NO_UPDATE: &str = "resources of a running core cannot be changed: create a new container";
 
 /// Serves requests for the containers of one sandbox.
 pub struct TaskService {
@@ -99,6 +95,7 @@ impl Task for TaskService {
         let status = match container.state() {
             State::Created | State::Starting => api::Status::CREATED,
             State::Running => api::Status::RUNNING,
+            State::Paused => api::Status::PAUSED,
             State::Stopped(ended) => {
                 response.exit_status = ended.status;
                 response.exited_at = convert::timestamp(ended.at);
@@ -158,12 +155,14 @@ impl Task for TaskService {
         Ok(empty())
     }
 
-    fn pause(&self, _: &TtrpcContext, _: api::PauseRequest) -> Result<api::Empty> {
-        Err(Error::Unsupported(NO_PAUSE).into())
+    fn pause(&self, _: &TtrpcContext, request: api::PauseRequest) -> Result<api::Empty> {
+        self.container(&request.id, "")?.pause()?;
+        Ok(empty())
     }
 
-    fn resume(&self, _: &TtrpcContext, _: api::ResumeRequest) -> Result<api::Empty> {
-        Err(Error::Unsupported(NO_PAUSE).into())
+    fn resume(&self, _: &TtrpcContext, request: api::ResumeRequest) -> Result<api::Empty> {
+        self.container(&request.id, "")?.resume()?;
+        Ok(empty())
     }
 
     fn checkpoint(&self, _: &TtrpcContext, _: api::CheckpointTaskRequest) -> Result<api::Empty> {
@@ -174,29 +173,9 @@ impl Task for TaskService {
         Err(Error::Unsupported(NO_EXEC).into())
     }
 
-    fn update(&self, _: &TtrpcContext, _: api::UpdateTaskRequest) -> Result<api::Empty> {
-        Err(Error::Unsupported(NO_UPDATE).into())
+    fn update(&self, _: &TtrpcContext, request: api::UpdateTaskRequest) -> Result<api::Empty> {
+        let container = self.container(&request.id, "")?;
+        container.update(&convert::resources(request)?)?;
+        Ok(empty())
     }
-}
-
-/// The metrics message of the cgroup version that this host has: containerd and CRI take no other.
-pub(super) fn metrics(usage: Usage) -> Any {
-    let total = usage.user + usage.system;
-    if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        let cpu = v2::CPUStat {
-            usage_usec: total / 1000,
-            user_usec: usage.user / 1000,
-            system_usec: usage.system / 1000,
-            ..Default::default()
-        };
-        let memory = v2::MemoryStat { usage: usage.memory, ..Default::default() };
-        let (cpu, memory) = (MessageField::some(cpu), MessageField::some(memory));
-        return any("io.containerd.cgroups.v2.Metrics", &v2::Metrics { cpu, memory, ..Default::default() });
-    }
-    let cpu = v1::CPUUsage { total, user: usage.user, kernel: usage.system, ..Default::default() };
-    let cpu = v1::CPUStat { usage: MessageField::some(cpu), ..Default::default() };
-    let memory = v1::MemoryEntry { usage: usage.memory, ..Default::default() };
-    let memory = v1::MemoryStat { usage: MessageField::some(memory), ..Default::default() };
-    let (cpu, memory) = (MessageField::some(cpu), MessageField::some(memory));
-    any("io.containerd.cgroups.v1.Metrics", &v1::Metrics { cpu, memory, ..Default::default() })
 }

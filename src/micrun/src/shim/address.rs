@@ -1,6 +1,7 @@
 //! Where the server of a group listens.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -23,21 +24,70 @@ const LOCK_PAUSE: Duration = Duration::from_millis(1);
 /// Annotations that name a group, the first one present decides.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
 
-/// The path of the socket of the group that `args.id` belongs to, from the annotations in its bundle.
-pub(super) fn socket_path(args: &Args, bundle: &Bundle) -> PathBuf {
+/// containerd's limit for the path of a socket (`socketPathLimit`); the kernel's is one byte more.
+const PATH_LIMIT: usize = 106;
+/// Digits of a SHA-256.
+const NAME_LEN: usize = 64;
+/// The file of the bundle with the address. containerd 1.x looks there after its restart, `delete` always.
+const FILE: &str = "address";
+/// The link in the bundle to a directory of sockets that containerd chose; containerd looks for it when it cleans up.
+const LINK: &str = "s";
+/// More than an address has.
+const ADDRESS_LIMIT: u64 = 4096;
+const SCHEME: &str = "unix://";
+
+/// The directory for sockets: what containerd says, else [`DIR`].
+pub(super) fn directory(wanted: &str) -> PathBuf {
+    if wanted.is_empty() {
+        return DIR.into();
+    }
+    if wanted.starts_with('/') && wanted.len() + 1 + NAME_LEN <= PATH_LIMIT {
+        return wanted.into();
+    }
+    let longest = PATH_LIMIT - NAME_LEN - 1;
+    log::warn!(
+        "directory of sockets {wanted:?}: it must be absolute and at most {longest} bytes long; {DIR} is used"
+    );
+    DIR.into()
+}
+
+/// The path of the socket in `dir` of the group that `args.id` belongs to, from the annotations in its bundle.
+pub(super) fn socket_path(dir: &Path, args: &Args, bundle: &Bundle) -> PathBuf {
     let named = GROUPS.iter().find_map(|key| bundle.annotations.get(*key));
     let group = named.map_or(args.id.as_str(), String::as_str);
-    // Joined as text: a group that looks like a path leads to no other namespace.
-    let unique = format!("{}/{}/{group}", args.address, args.namespace);
-    Path::new(DIR).join(checksum::sha256(unique.as_bytes()))
+    // Joined as text: a group that looks like a path leads to no other namespace. The first word is ours: containerd's
+    // own shims hash the rest, and the Linux containers of a pod have such a shim for the same group.
+    let unique = format!("micrun {}/{}/{group}", args.address, args.namespace);
+    dir.join(checksum::sha256(unique.as_bytes()))
 }
 
-/// The address by which containerd calls `path`.
-pub(super) fn address(path: &Path) -> String {
-    format!("unix://{}", path.display())
+/// Writes down in the working directory where the socket is to be, and gives the address by which containerd calls it.
+///
+/// To be done before the socket is bound: `delete` finds it there, whatever happens in between.
+pub(super) fn announce(path: &Path) -> Result<String, Failure> {
+    let address = format!("{SCHEME}{}", path.display());
+    std::fs::write(FILE, &address).map_err(|error| format!("file {FILE} in the bundle: {error}"))?;
+    let dir = path.parent().filter(|dir| *dir != Path::new(DIR));
+    if let Some(dir) = dir
+        && let Err(error) = std::os::unix::fs::symlink(dir, LINK)
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        return Err(format!("link {LINK} in the bundle: {error}"));
+    }
+    Ok(address)
 }
 
-/// The right to bind or remove sockets, of all shims of this host.
+/// The socket that was announced in the bundle `dir`.
+pub(super) fn announced(dir: &Path) -> Option<PathBuf> {
+    let bytes = firmware::file::read(&File::open(dir.join(FILE)).ok()?, ADDRESS_LIMIT).ok()?;
+    let path = PathBuf::from(String::from_utf8(bytes).ok()?.strip_prefix(SCHEME)?);
+    // Nothing but a socket of a shim is ever removed.
+    let name = path.file_name()?.to_str()?;
+    let ours = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (ours && path.is_absolute()).then_some(path)
+}
+
+/// The right to bind or remove sockets in one directory, of all shims of this host.
 ///
 /// A socket that is bound but does not listen yet looks like one whose server was killed. So whoever binds, judges or
 /// removes one holds this lock meanwhile. It is a lock on the directory itself and goes with the process.
@@ -46,12 +96,13 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Makes the directory, for root only, and takes the lock. It is held for microseconds, so the deadline only
-    /// counts if a holder was stopped by a debugger.
-    pub(super) fn take() -> Result<Lock, Failure> {
-        let failed = |error: std::io::Error| format!("{DIR}: {error}");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(DIR).map_err(failed)?;
-        let mut dir = File::open(DIR).map_err(failed)?;
+    /// Makes the directory of the socket `path`, for root only, and takes the lock. It is held for microseconds, so the
+    /// deadline only counts if a holder was stopped by a debugger.
+    pub(super) fn take(path: &Path) -> Result<Lock, Failure> {
+        let dir = path.parent().unwrap_or(Path::new(DIR));
+        let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let mut dir = File::open(dir).map_err(failed)?;
         let begun = Instant::now();
         loop {
             match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {

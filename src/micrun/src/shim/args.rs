@@ -1,6 +1,21 @@
 //! The command line, in Go's style: one dash or two, value after a space or `=`, the action last.
 
+use log::LevelFilter;
+
 use super::Failure;
+
+/// How the binary is to be called, for a person who asks.
+pub(super) const USAGE: &str = "\
+Usage: containerd-shim-mica-v2 -namespace NAME -address SOCKET -id ID [-publish-binary PATH] [-debug] start
+       containerd-shim-mica-v2 -namespace NAME -address SOCKET -id ID [-bundle DIRECTORY] delete
+       containerd-shim-mica-v2 -info | -v | -h
+
+containerd calls this program, in the bundle's directory. Use it by the runtime's name:
+  ctr run --runtime io.containerd.mica.v2 IMAGE ID
+";
+
+/// By which `start` tells the server what to log.
+pub(super) const LEVEL_FLAG: &str = "log-level";
 
 /// What the binary is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +26,12 @@ pub(super) enum Action {
     Serve,
     /// Clean up after a container whose server is gone.
     Delete,
-    /// Say what this is.
+    /// Say what this is, to a person.
     Version,
+    /// Say what this is, to containerd.
+    Info,
+    /// Say how it is called.
+    Help,
 }
 
 /// A parsed command line.
@@ -25,7 +44,9 @@ pub(super) struct Args {
     pub(super) address: String,
     /// Bundle, for `delete`; otherwise the working directory is it.
     pub(super) bundle: String,
-    pub(super) debug: bool,
+    /// containerd's own program. Its directory is the last place where other shims are looked for.
+    pub(super) publish_binary: String,
+    pub(super) level: LevelFilter,
 }
 
 impl Args {
@@ -36,7 +57,8 @@ impl Args {
             id: String::new(),
             address: String::new(),
             bundle: String::new(),
-            debug: false,
+            publish_binary: String::new(),
+            level: LevelFilter::Info,
         };
         let mut words = words;
         while let Some(word) = words.next() {
@@ -45,7 +67,7 @@ impl Args {
                 break;
             };
             args.flag(flag, &mut words)?;
-            if args.action == Action::Version {
+            if args.action != Action::Serve {
                 return Ok(args);
             }
         }
@@ -54,26 +76,47 @@ impl Args {
 
     fn flag(&mut self, flag: &str, words: &mut impl Iterator<Item = String>) -> Result<(), Failure> {
         let (name, inline) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
-        let mut ignored = String::new();
-        let value = match name {
-            "v" | "version" => {
-                self.action = Action::Version;
-                return Ok(());
+        if self.switch(name, inline.is_none_or(|value| value == "true")) {
+            return Ok(());
+        }
+        let value = inline.map(str::to_owned).or_else(|| words.next());
+        self.set(name, value.ok_or_else(|| format!("flag -{name} needs a value"))?)
+    }
+
+    /// Takes a flag that is on or off; false if `name` is none.
+    fn switch(&mut self, name: &str, on: bool) -> bool {
+        let action = match name {
+            "v" | "version" => Action::Version,
+            "info" => Action::Info,
+            "h" | "help" => Action::Help,
+            "debug" if on => {
+                self.level = self.level.max(LevelFilter::Debug);
+                return true;
             }
-            "debug" => {
-                self.debug = inline.is_none_or(|value| value == "true");
-                return Ok(());
-            }
-            "namespace" => &mut self.namespace,
-            "id" => &mut self.id,
-            "address" => &mut self.address,
-            "bundle" => &mut self.bundle,
-            // Events go by ttrpc; the socket is inherited.
-            "publish-binary" | "socket" => &mut ignored,
-            _ => return Err(format!("flag -{name} is not known")),
+            "debug" => return true,
+            _ => return false,
         };
-        let given = inline.map(str::to_owned).or_else(|| words.next());
-        *value = given.ok_or_else(|| format!("flag -{name} needs a value"))?;
+        if on {
+            self.action = action;
+        }
+        true
+    }
+
+    /// Takes a flag with a value.
+    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
+        match name {
+            "namespace" => self.namespace = value,
+            "id" => self.id = value,
+            "address" => self.address = value,
+            "bundle" => self.bundle = value,
+            "publish-binary" => self.publish_binary = value,
+            LEVEL_FLAG => {
+                self.level = value.parse().map_err(|_| format!("flag -{name} is {value:?}, no level"))?;
+            }
+            // It is inherited.
+            "socket" => {}
+            _ => return Err(format!("flag -{name} is not known")),
+        }
         Ok(())
     }
 
@@ -109,16 +152,30 @@ mod tests {
         let args =
             parse("-namespace default -address /run/c.sock -publish-binary /usr/bin/c -id x -debug start");
         let args = args.expect("a call of containerd 1.6");
-        assert_eq!((args.action, args.id.as_str(), args.debug), (Action::Start, "x", true));
+        assert_eq!((args.action, args.id.as_str(), args.level), (Action::Start, "x", LevelFilter::Debug));
+        assert_eq!(args.publish_binary, "/usr/bin/c");
         let args = parse("--namespace=k8s.io --id=y --bundle /b/y delete").expect("both styles");
         assert_eq!((args.action, args.bundle.as_str()), (Action::Delete, "/b/y"));
         assert_eq!(parse("-namespace a -id b").expect("the server").action, Action::Serve);
-        assert_eq!(parse("-v").expect("no ids needed").action, Action::Version);
+        let levels = parse("-namespace a -id b -log-level error").expect("the server's flag");
+        assert_eq!(levels.level, LevelFilter::Error);
+    }
+
+    #[test]
+    fn who_only_asks_needs_no_ids() {
+        let asked = |line| parse(line).expect("a question").action;
+        assert_eq!(asked("-v"), Action::Version);
+        assert_eq!(asked("--version=true"), Action::Version);
+        assert_eq!(asked("-address /run/c.sock -info"), Action::Info);
+        assert_eq!(asked("-help"), Action::Help);
+        // A value is no flag, and what follows the action is none either.
+        assert_eq!(asked("-namespace a -id -v start -info"), Action::Start);
     }
 
     #[test]
     fn each_bad_word_is_named() {
         assert_eq!(parse("-colour red start"), Err("flag -colour is not known".into()));
+        assert_eq!(parse("-log-level loud"), Err("flag -log-level is \"loud\", no level".into()));
         assert_eq!(parse("-id"), Err("flag -id needs a value".into()));
         assert_eq!(
             parse("-namespace a -id b stop"),

@@ -24,10 +24,9 @@ pub(super) fn start(args: &Args) {
         let message = record.args().to_string();
         writeln!(line, "time=\"{}\" level={level} msg={message:?} id={id} namespace={namespace}", now())
     };
-    let filter = if args.debug { LevelFilter::Debug } else { LevelFilter::Info };
     Builder::new()
-        .filter_level(LevelFilter::Warn)
-        .filter_module("micrun", filter)
+        .filter_level(LevelFilter::Warn.min(args.level))
+        .filter_module("micrun", args.level)
         .format(format)
         .target(Target::Pipe(Box::new(fifo)))
         .init();

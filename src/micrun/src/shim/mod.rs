@@ -2,18 +2,33 @@
 
 mod address;
 mod args;
+mod delegate;
 mod delete;
 mod logger;
+mod oci_runtime;
+mod read;
 mod run;
 mod start;
 mod terminate;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use args::{Action, Args};
+use args::{Action, Args, USAGE};
+
+use crate::service::runtime_info;
 
 /// What a call of the binary can fail with: one line, which becomes the text that users of containerd see.
 type Failure = String;
+
+/// containerd's name for this runtime.
+const RUNTIME: &str = "io.containerd.mica.v2";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit, if whoever built this has named it.
+const REVISION: &str = match option_env!("MICRUN_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
@@ -21,10 +36,9 @@ pub fn main() -> ExitCode {
         Action::Start => start::start(&args),
         Action::Serve => run::run(&args),
         Action::Delete => delete::delete(&args),
-        Action::Version => {
-            println!("containerd-shim-mica-v2 {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
+        Action::Version => say(version().as_bytes()),
+        Action::Info => say(&runtime_info(RUNTIME, VERSION, REVISION)),
+        Action::Help => say(USAGE.as_bytes()),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,4 +48,15 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn version() -> String {
+    let rustc = env!("MICRUN_RUSTC_VERSION");
+    format!("containerd-shim-mica-v2:\n  Version:  {VERSION}\n  Revision: {REVISION}\n  Rust:     {rustc}\n")
+}
+
+/// Prints what is the answer, all of it.
+fn say(answer: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    stdout.write_all(answer).and_then(|()| stdout.flush()).map_err(|error| format!("stdout: {error}"))
 }

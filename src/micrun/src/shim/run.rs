@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ttrpc::Server;
 
 use super::Failure;
 use super::address::Lock;
@@ -17,10 +17,12 @@ use super::args::Args;
 use super::{logger, terminate};
 use crate::container::Surroundings;
 use crate::events::Events;
-use crate::pedestal::nursery::{self, Nursery};
+use crate::pedestal::nursery::{self, Chore, Nursery};
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
-use crate::service::{End, OnShutdown, SandboxService, TaskService, publish, sandbox_methods, task_methods};
+use crate::service::{
+    End, Methods, OnShutdown, SandboxService, Server, TaskService, publish, sandbox_methods, task_methods,
+};
 use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
@@ -31,48 +33,69 @@ pub(super) const READY: RawFd = 4;
 pub(super) const SERVING: u8 = 0;
 
 /// Environment variable with containerd's event endpoint.
-const EVENTS: &str = "TTRPC_ADDRESS";
-/// Idle workers per connection: the library wants more than one as target and one as the least.
-const WORKERS: (usize, usize, usize) = (1, 2, 3);
+pub(super) const EVENTS: &str = "TTRPC_ADDRESS";
 /// containerd creates a container milliseconds after `start`. A server without one after this long is forgotten.
 const UNUSED_DEADLINE: Duration = Duration::from_secs(60);
-/// How long the last events may take, and how long the client may take to read the last answer.
+/// How long the last events may take, how long the client may take to read the last answer, and how long the answers to
+/// other requests may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves until the end.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let by_hand =
         |error| format!("descriptors of the server: {error}; containerd calls this binary with `start`");
-    let listener = sys::adopt(LISTENER).map_err(by_hand)?;
+    let listener = UnixListener::from(sys::adopt(LISTENER).map_err(by_hand)?);
     let ready = File::from(sys::adopt(READY).map_err(by_hand)?);
     logger::start(args);
-    let served = serve(args, &listener, &ready);
-    if let Err(failure) = &served {
-        // Standard error goes nowhere; `start` is listening here, unless it has given up.
-        let _ = (&ready).write_all(failure.as_bytes());
-    }
-    served
+    let serving = Serving::begin(args, listener);
+    announce(ready, &serving);
+    serving?.work();
+    Ok(())
 }
 
-fn serve(args: &Args, listener: &OwnedFd, mut ready: &File) -> Result<(), Failure> {
-    terminate::block().map_err(|errno| format!("signals: {errno}"))?;
-    let (nursery, chores) = Nursery::new();
-    let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
-    let (events, queue) = Events::new();
-    let address = std::env::var(EVENTS).unwrap_or_default();
-    publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
-    let surroundings = Surroundings { reactor, events: events.clone(), nursery: nursery.clone() };
-    let sandbox = Arc::new(Sandbox::new(surroundings));
-    terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
-    let socket = socket_path(listener);
-    let end = Arc::new(End::new(on_shutdown(nursery, socket.clone())));
-    let mut server =
-        new_server(listener.as_fd(), &sandbox, &end).map_err(|error| format!("ttrpc: {error}"))?;
-    server.start().map_err(|error| format!("ttrpc: {error}"))?;
-    ready.write_all(&[SERVING]).map_err(|error| format!("the pipe to start: {error}"))?;
-    nursery::work(&chores, UNUSED_DEADLINE, || forgotten(&sandbox, socket.as_deref()));
-    events.flush(FAREWELL);
-    Ok(())
+/// Tells `start`, which waits for it unless it has given up. Standard error goes nowhere.
+fn announce(mut ready: File, serving: &Result<Serving, Failure>) {
+    let _ = match serving {
+        Ok(_) => ready.write_all(&[SERVING]),
+        Err(failure) => ready.write_all(failure.as_bytes()),
+    };
+}
+
+/// A server that serves.
+struct Serving {
+    server: Server,
+    sandbox: Arc<Sandbox>,
+    socket: Option<PathBuf>,
+    events: Events,
+    chores: Receiver<Chore>,
+}
+
+impl Serving {
+    fn begin(args: &Args, listener: UnixListener) -> Result<Serving, Failure> {
+        terminate::block().map_err(|errno| format!("signals: {errno}"))?;
+        let (nursery, chores) = Nursery::new();
+        let reactor = Reactor::start().map_err(|error| format!("reactor: {error}"))?;
+        let (events, queue) = Events::new();
+        let address = std::env::var(EVENTS).unwrap_or_default();
+        publish::start(&address, &args.namespace, queue).map_err(|error| format!("publisher: {error}"))?;
+        let namespace = args.namespace.as_str().into();
+        let surroundings =
+            Surroundings { reactor, events: events.clone(), namespace, nursery: nursery.clone() };
+        let sandbox = Arc::new(Sandbox::new(surroundings));
+        terminate::watch(sandbox.clone(), nursery.clone()).map_err(|error| format!("signals: {error}"))?;
+        let socket = socket_path(&listener);
+        let end = Arc::new(End::new(on_shutdown(nursery, socket.clone())));
+        let server =
+            Server::start(listener, methods(&sandbox, &end)).map_err(|error| format!("server: {error}"))?;
+        Ok(Serving { server, sandbox, socket, events, chores })
+    }
+
+    /// The main thread's work until the end.
+    fn work(self) {
+        nursery::work(&self.chores, UNUSED_DEADLINE, || forgotten(&self.sandbox, self.socket.as_deref()));
+        self.events.flush(FAREWELL);
+        self.server.finish(FAREWELL);
+    }
 }
 
 /// True if containerd has forgotten the server that it had started: nobody else would end it.
@@ -85,29 +108,24 @@ fn forgotten(sandbox: &Sandbox, socket: Option<&Path>) -> bool {
     unused
 }
 
-fn new_server(listener: BorrowedFd<'_>, sandbox: &Arc<Sandbox>, end: &Arc<End>) -> ttrpc::Result<Server> {
+/// All that the server answers.
+fn methods(sandbox: &Arc<Sandbox>, end: &Arc<End>) -> Methods {
     let tasks = Arc::new(TaskService::new(sandbox.clone(), end.clone()));
     let pods = Arc::new(SandboxService::new(sandbox.clone(), end.clone()));
-    let (least, target, most) = WORKERS;
-    let server = Server::new()
-        .set_thread_count_min(least)
-        .set_thread_count_default(target)
-        .set_thread_count_max(most)
-        .register_service(task_methods(&tasks))
-        .register_service(sandbox_methods(&pods));
-    server.add_listener(listener.as_raw_fd())
+    let mut methods = task_methods(&tasks);
+    methods.extend(sandbox_methods(&pods));
+    methods
 }
 
 /// From now on a `start` of this group makes a new server.
 fn remove_socket(path: &Path) {
     // Without the lock a `start` might see the socket in one moment and not in the next; better that than no end.
-    let _lock = Lock::take();
+    let _lock = Lock::take(path);
     let _ = std::fs::remove_file(path);
 }
 
 /// Where the listening socket is bound.
-fn socket_path(listener: &OwnedFd) -> Option<PathBuf> {
-    let listener = UnixListener::from(listener.try_clone().ok()?);
+fn socket_path(listener: &UnixListener) -> Option<PathBuf> {
     Some(listener.local_addr().ok()?.as_pathname()?.to_owned())
 }
 

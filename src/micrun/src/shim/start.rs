@@ -2,60 +2,89 @@
 //!
 //! Two calls for one group may run at once; whoever binds the socket makes the server. The server gets the listening
 //! socket itself, not its name, so containerd cannot connect too early, and nothing else of ours but a pipe on which
-//! it says that it serves, or why not. Whatever is on standard input is not needed: every value comes as a flag.
+//! it says that it serves, or why not. Standard input may say more than the flags; nothing in it is needed, and
+//! nothing in it keeps `start` from answering.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use log::LevelFilter;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
-use super::Failure;
 use super::address::{self, Lock};
-use super::args::Args;
-use super::run::{LISTENER, READY, SERVING};
+use super::args::{Args, LEVEL_FLAG};
+use super::read::read;
+use super::run::{EVENTS, LISTENER, READY, SERVING};
+use super::{Failure, delegate, logger, say};
 use crate::bundle::Bundle;
+use crate::kind::Kind;
+use crate::service::Bootstrap;
 use crate::sys;
 
 /// A server serves some milliseconds after it was started; one that takes this long hangs.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
-/// Where containerd 1.x looks after its restart.
-const ADDRESS_FILE: &str = "address";
+/// Longest reason that is passed on: it is one line.
+const COMPLAINT_LIMIT: usize = 4096;
+/// A few KiB are sent; this bounds what somebody else's bytes cost.
+const STDIN_LIMIT: usize = 10 << 20;
+/// containerd writes while we start. Who leaves the stream open is waited for no longer.
+const STDIN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Answers containerd.
 pub(super) fn start(args: &Args) -> Result<(), Failure> {
-    let bundle = Bundle::open(Path::new(".")).map_err(|error| error.to_string())?;
-    let path = address::socket_path(args, &bundle);
-    let address = address::address(&path);
+    let bundle = Bundle::open_or_bare(Path::new(".")).map_err(|error| error.to_string())?;
+    if Kind::of(&bundle) == Kind::Linux {
+        logger::start(args);
+        // Its standard input is for the other shim to read.
+        return Err(delegate::start(args, &bundle));
+    }
+    let said = read_stdin(args);
+    let args = &completed(args, &said);
+    logger::start(args);
+    for name in &said.options {
+        log::warn!("runtime options of type {name:?} are ignored: this shim has none");
+    }
+    let path = address::socket_path(&address::directory(&said.socket_dir), args, &bundle);
+    let address = address::announce(&path)?;
     if let Some(listener) = bind(&path)? {
-        // Written before there is a server: nobody would end one that a full disk keeps from being announced.
-        let served = write_address(&address).and_then(|()| serve(args, listener));
         // The socket file goes again if no server comes of it.
-        served.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
-    } else {
-        write_address(&address)?;
+        serve(args, &said, listener).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
     }
     // containerd takes all of stdout for the address, so no line end.
-    print!("{address}");
-    io::stdout().flush().map_err(|error| format!("stdout: {error}"))
+    say(address.as_bytes())
 }
 
-fn write_address(address: &str) -> Result<(), Failure> {
-    std::fs::write(ADDRESS_FILE, address)
-        .map_err(|error| format!("file {ADDRESS_FILE} in the bundle: {error}"))
+/// What standard input says, as far as it came in time.
+fn read_stdin(args: &Args) -> Bootstrap {
+    let stdin = io::stdin().as_fd().try_clone_to_owned();
+    let said = stdin.and_then(|stdin| read(stdin.into(), STDIN_LIMIT, STDIN_DEADLINE));
+    let bytes = said.map(|said| said.bytes).unwrap_or_default();
+    Bootstrap::parse(&bytes, &args.id, &args.namespace)
+}
+
+/// The flags, and what they leave open.
+fn completed(args: &Args, said: &Bootstrap) -> Args {
+    let mut args = args.clone();
+    // `-debug` among the flags counts more.
+    if args.level == LevelFilter::Info {
+        args.level = said.level.unwrap_or(args.level);
+    }
+    if args.address.is_empty() {
+        args.address.clone_from(&said.address);
+    }
+    args
 }
 
 /// The socket, or `None` if a server of this group answers there already.
 fn bind(path: &Path) -> Result<Option<UnixListener>, Failure> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
-    let lock = Lock::take()?;
+    let lock = Lock::take(path)?;
     // What a killed server left would be in the way.
     address::remove_dead(path, &lock);
     match UnixListener::bind(path) {
@@ -69,10 +98,10 @@ fn bind(path: &Path) -> Result<Option<UnixListener>, Failure> {
 }
 
 /// Starts the server and waits until it serves.
-fn serve(args: &Args, listener: UnixListener) -> Result<(), Failure> {
+fn serve(args: &Args, said: &Bootstrap, listener: UnixListener) -> Result<(), Failure> {
     let (ready, announce) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
-    let mut child =
-        spawn(args, listener.into(), announce).map_err(|error| format!("starting the server: {error}"))?;
+    let child = spawn(args, said, listener.into(), announce);
+    let mut child = child.map_err(|error| format!("starting the server: {error}"))?;
     let served = wait_ready(ready);
     if served.is_err() {
         // It may hang as well as have ended.
@@ -83,11 +112,12 @@ fn serve(args: &Args, listener: UnixListener) -> Result<(), Failure> {
     served
 }
 
-fn spawn(args: &Args, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child> {
+fn spawn(args: &Args, said: &Bootstrap, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["-namespace", &args.namespace, "-id", &args.id, "-address", &args.address]);
-    if args.debug {
-        command.arg("-debug");
+    command.arg(format!("-{LEVEL_FLAG}={}", args.level));
+    if std::env::var_os(EVENTS).is_none() {
+        command.env(EVENTS, &said.events);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     sys::bequeath(&mut command, [listener, announce], [LISTENER, READY]);
@@ -95,31 +125,15 @@ fn spawn(args: &Args, listener: OwnedFd, announce: OwnedFd) -> io::Result<Child>
     command.spawn()
 }
 
-/// Reads what the server says: [`SERVING`], or the reason why it does not.
+/// Reads what the server says before it closes the pipe: [`SERVING`], or the reason why it does not serve.
 fn wait_ready(ready: OwnedFd) -> Result<(), Failure> {
-    let begun = Instant::now();
-    let mut pipe = File::from(ready);
-    let mut said = Vec::new();
-    loop {
-        let left = READY_DEADLINE.saturating_sub(begun.elapsed());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, timeout) {
-            Ok(0) => return Err(format!("the server does not serve after {} s", READY_DEADLINE.as_secs())),
-            Ok(_) => {}
-            Err(nix::Error::EINTR) => continue,
-            Err(errno) => return Err(format!("poll: {errno}")),
-        }
-        let mut chunk = [0; 512];
-        match pipe.read(&mut chunk) {
-            Ok(0) if said.is_empty() => return Err("the server ended at once".to_owned()),
-            Ok(0) => return Err(String::from_utf8_lossy(&said).into_owned()),
-            Ok(len) => said.extend_from_slice(&chunk[..len]),
-            Err(error) => return Err(format!("the server's pipe: {error}")),
-        }
-        if said == [SERVING] {
-            return Ok(());
-        }
+    let said = read(ready.into(), COMPLAINT_LIMIT, READY_DEADLINE);
+    let said = said.map_err(|error| format!("the server's pipe: {error}"))?;
+    match said.bytes.as_slice() {
+        [SERVING] => Ok(()),
+        [] if said.whole => Err("the server ended at once".to_owned()),
+        [] => Err(format!("the server does not serve after {} s", READY_DEADLINE.as_secs())),
+        complaint => Err(String::from_utf8_lossy(complaint).into_owned()),
     }
 }
 

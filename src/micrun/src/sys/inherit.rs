@@ -36,11 +36,12 @@ pub(crate) fn confine<const N: usize>(command: &mut Command, inherited: [RawFd; 
 }
 
 /// The child becomes a session of its own and gets each of `ours` under the number of the same place in `theirs`, the
-/// standard streams, and nothing else. It outlives us.
+/// standard streams, and nothing else. It takes all signals and outlives us.
 pub(crate) fn bequeath<const N: usize>(command: &mut Command, ours: [OwnedFd; N], theirs: [RawFd; N]) {
     use std::os::fd::AsRawFd;
     let prepare = move || {
         nix::unistd::setsid()?;
+        SigSet::empty().thread_set_mask()?;
         close_on_exec()?;
         let mut parked = [0; N];
         for (copy, descriptor) in parked.iter_mut().zip(&ours) {

@@ -4,6 +4,7 @@
 mod hold;
 mod inherit;
 mod process;
+mod wait;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -12,7 +13,8 @@ use nix::unistd::{SysconfVar, sysconf};
 
 pub(crate) use hold::{Hold, Step, hold};
 pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
-pub(crate) use process::{identify, kill_process, open_pidfd, process_stat};
+pub(crate) use process::{identify, kill_process, open_pidfd, process_stat, threads};
+pub(crate) use wait::wait_readable;
 
 /// Bytes of a page.
 pub(crate) fn page_size() -> u64 {

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::check;
+use super::{check, wait_readable};
 use crate::pedestal::Process;
 
 /// A killed process is gone within milliseconds; one in a stuck system call never.
@@ -31,10 +29,16 @@ fn signal_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
 /// What `/proc/PID/stat` says of a process (proc(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessStat {
+    /// Field 10: page faults that needed no disk.
+    pub(crate) minor_faults: u64,
+    /// Field 12: page faults that needed one.
+    pub(crate) major_faults: u64,
     /// Field 14: time in user mode, in clock ticks.
     pub(crate) user: u64,
     /// Field 15: time in the kernel, in clock ticks.
     pub(crate) system: u64,
+    /// Field 20: threads.
+    pub(crate) threads: u64,
     /// Field 22: start, in clock ticks since boot.
     pub(crate) start_time: u64,
     /// Field 24: resident pages.
@@ -53,12 +57,31 @@ fn parse_stat(stat: &str) -> Option<ProcessStat> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse().ok();
-    Some(ProcessStat { user: field(14)?, system: field(15)?, start_time: field(22)?, resident: field(24)? })
+    Some(ProcessStat {
+        minor_faults: field(10)?,
+        major_faults: field(12)?,
+        user: field(14)?,
+        system: field(15)?,
+        threads: field(20)?,
+        start_time: field(22)?,
+        resident: field(24)?,
+    })
 }
 
 /// Names a process beyond the reuse of its pid.
 pub(crate) fn identify(pid: u32) -> io::Result<Process> {
     Ok(Process { pid, start_time: process_stat(pid)?.start_time })
+}
+
+/// The threads of a process, if it is still the same one.
+pub(crate) fn threads(process: Process) -> io::Result<Vec<i32>> {
+    let entries = std::fs::read_dir(format!("/proc/{}/task", process.pid))?;
+    // Checked after the directory was opened: it does not become another process's.
+    if identify(process.pid)? != process {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let number = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(number).collect())
 }
 
 /// Ends a process of an earlier shim, if it is still there and still the same one.
@@ -69,17 +92,7 @@ pub(crate) fn kill_process(process: Process) -> io::Result<()> {
         return Ok(());
     }
     signal_pidfd(&pidfd, libc::SIGKILL)?;
-    wait_end(&pidfd, KILL_DEADLINE)
-}
-
-/// Waits until the process behind `pidfd` has ended.
-fn wait_end(pidfd: &OwnedFd, deadline: Duration) -> io::Result<()> {
-    let timeout = PollTimeout::try_from(deadline).unwrap_or(PollTimeout::MAX);
-    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut polled, timeout)? {
-        0 => Err(io::Error::from(io::ErrorKind::TimedOut)),
-        _ => Ok(()),
-    }
+    wait_readable(pidfd.as_fd(), KILL_DEADLINE)
 }
 
 #[cfg(test)]
@@ -88,8 +101,16 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = "12 (a) b (c)) S 1 12 12 0 -1 4194560 100 0 0 0 7 8 0 0 20 0 1 0 4242 1000 55 18446744073709551615";
-        let expected = ProcessStat { user: 7, system: 8, start_time: 4242, resident: 55 };
+        let stat = "12 (a) b (c)) S 1 12 12 0 -1 4194560 100 0 3 0 7 8 0 0 20 0 6 0 4242 1000 55 18446744073709551615";
+        let expected = ProcessStat {
+            minor_faults: 100,
+            major_faults: 3,
+            user: 7,
+            system: 8,
+            threads: 6,
+            start_time: 4242,
+            resident: 55,
+        };
         assert_eq!(parse_stat(stat), Some(expected));
         assert_eq!(parse_stat("12 (a"), None);
     }

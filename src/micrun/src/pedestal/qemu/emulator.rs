@@ -1,19 +1,22 @@
-//! The QEMU process: its command line, its descriptors, its end.
+//! The QEMU process: its command line, its descriptors, its monitor, its end.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+use super::super::cpus::Cpus;
 use super::super::nursery::Nursery;
 use super::super::ram::{Ram, SIZE};
-use super::super::{Death, MachineError, Process};
+use super::super::{Control, Death, MachineError, Process};
 use super::doorbell::{Doorbell, VECTORS};
 use super::mailbox;
+use super::qmp::Qmp;
 use crate::sys;
 
 /// Path of the emulator, instead of the one that `PATH` finds.
@@ -28,11 +31,36 @@ pub(super) struct Emulator {
     program: String,
     child: Child,
     pidfd: OwnedFd,
-    process: Process,
+    monitor: Arc<Monitor>,
     /// What QEMU complains of. Neither end blocks: QEMU may fill the pipe, and we may find it empty.
     complaints: File,
     /// How it ended, and the last line that it printed.
     end: Option<(Death, Option<String>)>,
+}
+
+/// What is known of the process beside its owner.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    qmp: Qmp,
+    process: Process,
+}
+
+impl Control for Monitor {
+    fn pause(&self) -> Result<(), MachineError> {
+        self.qmp.stop()
+    }
+
+    fn resume(&self) -> Result<(), MachineError> {
+        self.qmp.cont()
+    }
+
+    fn pin(&self, cpus: &Cpus) -> Result<(), MachineError> {
+        Ok(cpus.pin(self.process)?)
+    }
+
+    fn memory(&self) -> u64 {
+        SIZE
+    }
 }
 
 impl Emulator {
@@ -44,7 +72,8 @@ impl Emulator {
         nursery: &Nursery,
     ) -> Result<Emulator, MachineError> {
         let program = program();
-        let inherited = [ram.as_fd().as_raw_fd(), doorbell.client().as_raw_fd()];
+        let (qmp, theirs) = Qmp::new().map_err(MachineError::system("the emulator's monitor"))?;
+        let inherited = [ram.as_fd().as_raw_fd(), doorbell.client().as_raw_fd(), theirs.as_raw_fd()];
         let mut command = Command::new(&program);
         command.args(arguments(inherited, cpu));
         let (complaints, stderr) =
@@ -52,6 +81,8 @@ impl Emulator {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         sys::confine(&mut command, inherited);
         let spawned = nursery.spawn(command);
+        // Ours would keep the connection open when QEMU has ended.
+        drop(theirs);
         let mut child = spawned.map_err(|source| MachineError::Spawn { program: program.clone(), source })?;
         let identified =
             sys::open_pidfd(child.id()).and_then(|pidfd| Ok((pidfd, sys::identify(child.id())?)));
@@ -60,7 +91,8 @@ impl Emulator {
             let _ = child.kill().and_then(|()| child.wait());
             MachineError::System { what: "watching the emulator", source }
         })?;
-        Ok(Emulator { program, child, pidfd, process, complaints: complaints.into(), end: None })
+        let monitor = Arc::new(Monitor { qmp, process });
+        Ok(Emulator { program, child, pidfd, monitor, complaints: complaints.into(), end: None })
     }
 
     /// If it ended already: why, in its own words.
@@ -85,17 +117,28 @@ impl Emulator {
     }
 
     pub(super) fn process(&self) -> Process {
-        self.process
+        self.monitor.process
     }
 
-    /// Reaps it if it has ended.
+    pub(super) fn control(&self) -> Arc<dyn Control> {
+        self.monitor.clone()
+    }
+
+    /// Readable when there are events.
+    pub(super) fn news(&self) -> BorrowedFd<'_> {
+        self.monitor.qmp.as_fd()
+    }
+
+    /// Takes what events there are, and reaps it if it has ended.
     pub(super) fn death(&mut self) -> Option<Death> {
         if self.end.is_none() {
+            self.monitor.qmp.take_events();
             let status = self.child.try_wait().ok().flatten()?;
             let last_words = self.last_words();
             let death = match (status.code(), status.signal()) {
                 // `-no-reboot`: the firmware's SYSTEM_OFF and SYSTEM_RESET both end QEMU with 0, and so do signals
                 // that it catches.
+                (Some(0), _) if self.monitor.qmp.was_reset() => Death::Reset,
                 (Some(0), _) => last_words.as_deref().and_then(caught_signal).unwrap_or(Death::PoweredOff),
                 (Some(code), _) => Death::Failed(code),
                 (None, signal) => Death::Signal(signal.unwrap_or(libc::SIGKILL)),
@@ -132,7 +175,7 @@ fn program() -> String {
     std::env::var(PROGRAM_VARIABLE).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| PROGRAM.to_owned())
 }
 
-fn arguments([ram, bell]: [RawFd; 2], cpu: u32) -> Vec<String> {
+fn arguments([ram, bell, monitor]: [RawFd; 3], cpu: u32) -> Vec<String> {
     let machine = "virt,gic-version=3,highmem=off,acpi=off,usb=off,memory-backend=ram";
     let size = SIZE >> 20;
     [
@@ -153,6 +196,10 @@ fn arguments([ram, bell]: [RawFd; 2], cpu: u32) -> Vec<String> {
         &format!("socket,id=bell,fd={bell}"),
         "-device",
         &format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}"),
+        "-chardev",
+        &format!("socket,id=qmp,fd={monitor}"),
+        "-mon",
+        "chardev=qmp,mode=control",
         // The code is in RAM already; this only sets where core 0 begins.
         "-device",
         &format!("loader,addr={:#x},cpu-num=0", mailbox::AGENT),

@@ -9,15 +9,17 @@ mod doorbell;
 mod emulator;
 #[path = "../../../agent/mailbox.rs"]
 mod mailbox;
+mod qmp;
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shmem::Mapping;
 
 use super::nursery::Nursery;
 use super::ram::Ram;
-use super::{Affinity, Death, Machine, MachineError, Process};
+use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use agent::Agent;
 use doorbell::Doorbell;
 use emulator::Emulator;
@@ -89,6 +91,10 @@ impl Machine for Qemu {
         self.emulator.as_ref().map(Emulator::pidfd)
     }
 
+    fn news(&self) -> Option<BorrowedFd<'_>> {
+        self.emulator.as_ref().map(Emulator::news)
+    }
+
     fn death(&mut self) -> Option<Death> {
         self.emulator.as_mut()?.death()
     }
@@ -101,5 +107,9 @@ impl Machine for Qemu {
 
     fn process(&self) -> Option<Process> {
         self.emulator.as_ref().map(Emulator::process)
+    }
+
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        self.emulator.as_ref().map(Emulator::control)
     }
 }

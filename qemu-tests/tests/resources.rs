@@ -1,0 +1,206 @@
+//! Update: the host CPUs of an emulated core, and nothing else, all or nothing. `ctr` 1.6 has no word for it, so the
+//! shim is called by hand.
+
+mod by_hand;
+
+use std::fs;
+use std::path::Path;
+
+use by_hand::{DEADLINE, Server, address, bundle, call, output};
+use containerd_shim_protos::TaskClient;
+use containerd_shim_protos::api::{
+    CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, StartRequest, UpdateTaskRequest, WaitRequest,
+};
+use containerd_shim_protos::protobuf::MessageField;
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::ttrpc::{Code, Error, context};
+use qemu_tests::{Artifacts, Process};
+use tempfile::TempDir;
+
+/// containerd's name for OCI's `LinuxResources` in JSON.
+const RESOURCES: &str = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+const ID: &str = "c1";
+
+/// The first and the last CPU that this machine lets us have; the same one if there is only one.
+fn two_cpus() -> [String; 2] {
+    let allowed = cpus_of(Path::new("/proc/self")).expect("we run");
+    let number = |end: Option<&str>| end.expect("a cpu").to_owned();
+    let between = [',', '-'];
+    [number(allowed.split(between).next()), number(allowed.rsplit(between).next())]
+}
+
+/// The CPUs that a process or thread may use, from its directory in `/proc`; `None` if it has ended.
+fn cpus_of(directory: &Path) -> Option<String> {
+    let status = fs::read_to_string(directory.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    Some(line.expect("a list").trim().to_owned())
+}
+
+/// OCI resources with these CPUs.
+fn with_cpus(cpus: &str) -> String {
+    format!(r#"{{"cpu":{{"cpus":"{cpus}"}}}}"#)
+}
+
+/// A created container; ended and deleted at the end of the test.
+struct Container {
+    client: TaskClient,
+    _server: Server,
+    bundle: TempDir,
+}
+
+impl Container {
+    /// One whose specification asks for `resources`.
+    fn create(resources: &str) -> Self {
+        let bundle = bundle();
+        let config = format!(r#"{{"root":{{"path":"rootfs"}},"linux":{{"resources":{resources}}}}}"#);
+        fs::write(bundle.path().join("config.json"), config).expect("written");
+        fs::create_dir(bundle.path().join("rootfs")).expect("made");
+        fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");
+        let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+        let client = TaskClient::new(server.connect());
+        let here = bundle.path().display().to_string();
+        let create = CreateTaskRequest { id: ID.to_owned(), bundle: here, ..Default::default() };
+        client.create(context::with_duration(DEADLINE), &create).expect("created");
+        Self { client, _server: server, bundle }
+    }
+
+    fn start(&self) {
+        let start = StartRequest { id: ID.to_owned(), ..Default::default() };
+        self.client.start(context::with_duration(DEADLINE), &start).expect("started");
+    }
+
+    fn kill(&self) {
+        let kill = KillRequest { id: ID.to_owned(), signal: 9, ..Default::default() };
+        // It may have ended.
+        let _ = self.client.kill(context::with_duration(DEADLINE), &kill);
+        let wait = WaitRequest { id: ID.to_owned(), ..Default::default() };
+        self.client.wait(context::with_duration(DEADLINE), &wait).expect("ended");
+    }
+
+    /// Updates it; the code and the sentence of a refusal.
+    fn update(&self, kind: &str, resources: &str) -> Result<(), (Code, String)> {
+        let resources =
+            Any { type_url: kind.to_owned(), value: resources.as_bytes().to_vec(), ..Default::default() };
+        let resources = MessageField::some(resources);
+        let update = UpdateTaskRequest { id: ID.to_owned(), resources, ..Default::default() };
+        match self.client.update(context::with_duration(DEADLINE), &update) {
+            Ok(_) => Ok(()),
+            Err(Error::RpcStatus(status)) => Err((status.code(), status.message().to_owned())),
+            Err(error) => panic!("no status: {error}"),
+        }
+    }
+
+    /// The host CPUs of each thread of its emulator.
+    fn cpus(&self) -> Vec<String> {
+        let shim = Server::pid(self.bundle.path());
+        let is_it = |process: &Process| process.parent == shim && process.name.starts_with("qemu-system-");
+        let emulator = Process::all().into_iter().find(is_it).expect("an emulator").pid;
+        let threads = fs::read_dir(format!("/proc/{emulator}/task")).expect("it runs");
+        // A thread may end between two looks.
+        threads.filter_map(|thread| cpus_of(&thread.ok()?.path())).collect()
+    }
+
+    /// Demands that all threads of the emulator run on `cpu` alone.
+    fn assert_pinned(&self, cpu: &str) {
+        let cpus = self.cpus();
+        // One per emulated core, and QEMU's own.
+        assert!(cpus.len() > 4, "{cpus:?}");
+        assert!(cpus.iter().all(|cpus| cpus == cpu), "{cpus:?}");
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.kill();
+        let delete = DeleteRequest { id: ID.to_owned(), ..Default::default() };
+        self.client.delete(context::with_duration(DEADLINE), &delete).expect("deleted");
+    }
+}
+
+#[test]
+fn a_running_core_moves_to_other_cpus() {
+    let container = Container::create("{}");
+    container.start();
+    let [first, last] = two_cpus();
+    for cpu in [&last, &first] {
+        container.update(RESOURCES, &with_cpus(cpu)).expect("updated");
+        container.assert_pinned(cpu);
+    }
+    let pause = PauseRequest { id: ID.to_owned(), ..Default::default() };
+    container.client.pause(context::with_duration(DEADLINE), &pause).expect("paused");
+    container.update(RESOURCES, &with_cpus(&last)).expect("updated");
+    container.assert_pinned(&last);
+}
+
+#[test]
+fn a_created_core_starts_on_the_cpus_it_was_last_given() {
+    let [first, last] = two_cpus();
+    let container = Container::create(&with_cpus(&first));
+    container.update(RESOURCES, &with_cpus(&last)).expect("remembered");
+    container.update(RESOURCES, &with_cpus("")).expect("nothing to do");
+    container.start();
+    container.assert_pinned(&last);
+}
+
+#[test]
+fn a_core_starts_on_the_cpus_of_its_specification() {
+    let [_, cpu] = two_cpus();
+    let container = Container::create(&with_cpus(&cpu));
+    container.start();
+    container.assert_pinned(&cpu);
+}
+
+#[test]
+fn what_the_container_was_made_with_may_be_said_again() {
+    // As containerd's CRI service does it for the kubelet's CPU manager.
+    let made = r#"{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":64},"cpu":{"shares":2}}"#;
+    let container = Container::create(made);
+    container.start();
+    let [_, cpu] = two_cpus();
+    let again = made.replace(r#""shares":2"#, &format!(r#""shares":2,"quota":0,"cpus":"{cpu}""#));
+    container.update(RESOURCES, &again).expect("updated");
+    container.assert_pinned(&cpu);
+}
+
+#[test]
+fn what_cannot_be_changed_is_named_and_changes_nothing() {
+    let container = Container::create("{}");
+    container.start();
+    let [_, cpu] = two_cpus();
+    container.update(RESOURCES, &with_cpus(&cpu)).expect("updated");
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").expect("a list");
+    let refusals = [
+        (
+            r#"{"memory":{"limit":1048576},"cpu":{"cpus":"0","shares":512},"pids":{"limit":9}}"#,
+            Code::UNIMPLEMENTED,
+            "of a core's resources only cpu.cpus can be changed, not cpu.shares, memory.limit, pids.limit".to_owned(),
+        ),
+        (
+            r#"{"cpu":{"cpus":"0-1023"}}"#,
+            Code::INVALID_ARGUMENT,
+            format!("cpu.cpus is \"0-1023\", this host has cpus {}", online.trim_end()),
+        ),
+        (
+            r#"{"cpu":{"cpus":"one"}}"#,
+            Code::INVALID_ARGUMENT,
+            "cpu.cpus is \"one\", it must be a list of cpus like 0-2,5".to_owned(),
+        ),
+        (
+            "[]",
+            Code::INVALID_ARGUMENT,
+            "resources are not what oci calls linux resources: invalid type: sequence, expected a map at line 1 column 0"
+                .to_owned(),
+        ),
+    ];
+    for (resources, code, sentence) in refusals {
+        assert_eq!(container.update(RESOURCES, resources), Err((code, sentence)));
+    }
+    let windows = container.update("windows.Resources", "{}").expect_err("refused");
+    let sentence = format!("resources are of type \"windows.Resources\", they must be {RESOURCES}");
+    assert_eq!(windows, (Code::INVALID_ARGUMENT, sentence));
+    container.assert_pinned(&cpu);
+    container.kill();
+    let (code, sentence) = container.update(RESOURCES, "{}").expect_err("ended");
+    assert_eq!(code, Code::FAILED_PRECONDITION);
+    assert_eq!(sentence, "container \"c1\" is stopped, update needs it to be created, running or paused");
+}

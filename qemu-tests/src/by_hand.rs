@@ -1,6 +1,7 @@
 //! The shim without containerd: the binary called as containerd calls it, and its server asked directly.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -11,7 +12,7 @@ use containerd_shim_protos::ttrpc::context;
 use containerd_shim_protos::{Client, TaskClient};
 use tempfile::TempDir;
 
-use crate::{Artifacts, wait_for};
+use crate::{Artifacts, kill_9, wait_for};
 
 /// For what must happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -78,6 +79,20 @@ impl Server {
     #[must_use]
     pub fn connect(&self) -> Client {
         Client::connect(&self.address).expect("the server answers")
+    }
+
+    /// Kills the server and waits until nobody listens any more: a killed process lets go of its descriptors after it
+    /// has vanished from most of `/proc`.
+    pub fn kill(&self, bundle: &Path) {
+        kill_9(Self::pid(bundle)).expect("killed");
+        let refused = || UnixStream::connect(self.socket()).is_err().then_some(());
+        wait_for("the server's end", DEADLINE, refused).expect("killed");
+    }
+
+    /// Path of its socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        Path::new(self.address.strip_prefix("unix://").expect("a unix address"))
     }
 
     /// The server's process: the one whose command line names the bundle. There is exactly one.

@@ -36,6 +36,13 @@ impl Ctr {
         self
     }
 
+    /// The same through another socket.
+    #[must_use]
+    pub fn at(mut self, address: &Path) -> Self {
+        self.address = address.to_path_buf();
+        self
+    }
+
     /// Runs `ctr arguments...` to its end, success or not.
     ///
     /// # Errors

@@ -77,15 +77,15 @@ impl Processes {
         &self.ours
     }
 
-    /// Shim sockets that no process of somebody else listens on: the instance's own and the stale ones.
-    pub(crate) fn sockets(&self) -> Vec<PathBuf> {
-        let listening = fs::read_to_string("/proc/net/unix").unwrap_or_default();
-        let foreign = |path: &Path| {
-            let inode = inode_of(&listening, &path.to_string_lossy());
-            inode.is_some_and(|inode| self.others_hold(&format!("socket:[{inode}]")))
-        };
-        let is_socket = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
-        entries(Path::new(SOCKETS)).into_iter().filter(|path| is_socket(path) && !foreign(path)).collect()
+    /// Shim sockets that no process of somebody else listens on: the instance's own and the stale ones. One that was
+    /// made after the processes were looked at is among them, whosever it is.
+    fn sockets(&self) -> Vec<PathBuf> {
+        sockets(|name| !name.is_some_and(|name| self.others_hold(name)))
+    }
+
+    /// Shim sockets that the instance's processes listen on.
+    pub(crate) fn own_sockets(&self) -> Vec<PathBuf> {
+        sockets(|name| name.is_some_and(|name| self.ours.iter().any(|process| process.holds(name))))
     }
 
     fn shared_memory(&self) -> Vec<PathBuf> {
@@ -123,6 +123,17 @@ fn bundles(directory: &Path) -> Vec<PathBuf> {
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Shim sockets that `count`, which is told the name that a process knows the socket by if it listens on it.
+fn sockets(count: impl Fn(Option<&str>) -> bool) -> Vec<PathBuf> {
+    let listening = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let counts = |path: &PathBuf| {
+        let inode = inode_of(&listening, &path.to_string_lossy());
+        count(inode.map(|inode| format!("socket:[{inode}]")).as_deref())
+    };
+    let is_socket = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    entries(Path::new(SOCKETS)).into_iter().filter(|path| is_socket(path) && counts(path)).collect()
 }
 
 /// The inode in the line of `/proc/net/unix` that ends in `path` (`Num: RefCount Protocol Flags Type St Inode Path`).

@@ -10,8 +10,8 @@ use std::thread;
 
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::types::introspection::RuntimeInfo;
-use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
-use qemu_tests::{Artifacts, kill_9, lives, wait_for};
+use qemu_tests::Artifacts;
+use qemu_tests::by_hand::{Server, address, bundle, call, finish, output};
 use rustix::fs::{Mode, OFlags, mkfifoat};
 use tempfile::TempDir;
 
@@ -91,7 +91,7 @@ fn parameters_of_containerd_2_3_are_honoured() {
     let mut log = Log::of(bundle.path());
     let dir = sockets.path().join("s");
     let server = started_with(bundle.path(), &params(&dir.to_string_lossy()));
-    let path = server.address.strip_prefix("unix://").map(Path::new).expect("a unix address");
+    let path = server.socket();
     assert_eq!(path.parent(), Some(&*dir));
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(path)), (0o700, 0o600));
@@ -103,8 +103,7 @@ fn parameters_of_containerd_2_3_are_honoured() {
     let text = log.text();
     let line = "level=warning msg=\"runtime options of type \\\"runtimeoptions.v1.Options\\\" are ignored: this shim has none\"";
     assert_eq!(text.matches(line).count(), 1, "{text}");
-    kill_9(pid).expect("killed");
-    wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("killed");
+    server.kill(bundle.path());
     assert!(path.exists());
     assert!(output(&mut call(bundle.path(), &["delete"])).status.success());
     assert!(!path.exists());

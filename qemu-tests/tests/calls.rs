@@ -15,7 +15,7 @@ use containerd_shim_protos::api::{
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
 use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, finish, output};
-use qemu_tests::{Artifacts, kill_9, lives, wait_for};
+use qemu_tests::{Artifacts, lives, wait_for};
 
 #[test]
 fn start_prints_the_address_and_nothing_else() {
@@ -58,13 +58,11 @@ fn of_many_starts_at_once_one_makes_the_server() {
 #[test]
 fn the_socket_of_a_killed_server_is_replaced() {
     let bundle = bundle();
-    let first = address(&output(&mut call(bundle.path(), &["start"])));
+    let first = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
     let pid = Server::pid(bundle.path());
-    kill_9(pid).expect("killed");
-    let gone = || (!lives(pid)).then_some(());
-    wait_for("the server's end", DEADLINE, gone).expect("killed");
+    first.kill(bundle.path());
     let second = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
-    assert_eq!(second.address, first);
+    assert_eq!(second.address, first.address);
     assert_ne!(Server::pid(bundle.path()), pid);
 }
 
@@ -217,13 +215,11 @@ fn delete_needs_neither_configuration_nor_record_nor_bundle() {
 fn delete_removes_a_dead_socket_and_no_other_without_the_configuration() {
     let bundle = bundle();
     let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
-    let socket = Path::new(server.address.strip_prefix("unix://").expect("a unix address"));
+    let socket = server.socket();
     fs::remove_file(bundle.path().join("config.json")).expect("removed");
     deleted(bundle.path());
     assert!(socket.exists(), "a server that answers serves other containers");
-    let pid = Server::pid(bundle.path());
-    kill_9(pid).expect("killed");
-    wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("killed");
+    server.kill(bundle.path());
     for _ in 0..2 {
         deleted(bundle.path());
         assert!(!socket.exists());

@@ -1,12 +1,9 @@
 //! Update: the host CPUs of an emulated core, and nothing else, all or nothing. `ctr` 1.6 has no word for it, so the
 //! shim is called by hand.
 
-mod by_hand;
-
 use std::fs;
 use std::path::Path;
 
-use by_hand::{DEADLINE, Server, address, bundle, call, output};
 use containerd_shim_protos::TaskClient;
 use containerd_shim_protos::api::{
     CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, StartRequest, UpdateTaskRequest, WaitRequest,
@@ -14,6 +11,7 @@ use containerd_shim_protos::api::{
 use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
+use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, output};
 use qemu_tests::{Artifacts, Process};
 use tempfile::TempDir;
 

@@ -6,7 +6,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 
@@ -30,9 +29,8 @@ struct Connection {
 }
 
 impl Connection {
-    fn to(address: &str) -> Connection {
-        let path = address.strip_prefix("unix://").expect("a unix address");
-        let stream = UnixStream::connect(path).expect("the server listens");
+    fn to(server: &Server) -> Connection {
+        let stream = UnixStream::connect(server.socket()).expect("the server listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("set");
         Connection { stream, sent: 0 }
     }
@@ -91,8 +89,8 @@ fn is_right(code: Code) -> bool {
 }
 
 /// Sends requests, meets the others, sends more until the connection ends; gives how many of the first were answered.
-fn talk(address: &str, barrier: &Barrier) -> u32 {
-    let mut connection = Connection::to(address);
+fn talk(server: &Server, barrier: &Barrier) -> u32 {
+    let mut connection = Connection::to(server);
     for _ in 0..REQUESTS {
         assert!(connection.ask_something());
     }
@@ -107,8 +105,8 @@ fn talk(address: &str, barrier: &Barrier) -> u32 {
 }
 
 /// Asks for the end, among other things, and leaves when everything is answered.
-fn end(address: &str, barrier: &Barrier) {
-    let mut connection = Connection::to(address);
+fn end(server: &Server, barrier: &Barrier) {
+    let mut connection = Connection::to(server);
     barrier.wait();
     for _ in 0..REQUESTS {
         assert!(connection.ask_something());
@@ -128,16 +126,15 @@ fn no_answer_is_lost_at_the_end() {
         let pid = Server::pid(bundle.path());
         let barrier = Barrier::new(OTHERS + 1);
         thread::scope(|scope| {
-            let talking: Vec<_> =
-                (0..OTHERS).map(|_| scope.spawn(|| talk(&server.address, &barrier))).collect();
-            end(&server.address, &barrier);
+            let talking: Vec<_> = (0..OTHERS).map(|_| scope.spawn(|| talk(&server, &barrier))).collect();
+            end(&server, &barrier);
             for other in talking {
                 let answers = other.join().expect("no panic");
                 assert!(answers >= REQUESTS, "round {round}: {answers} of {REQUESTS} answers");
             }
         });
         wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("it ends");
-        assert!(!Path::new(server.address.strip_prefix("unix://").expect("a path")).exists());
+        assert!(!server.socket().exists());
     }
 }
 
@@ -151,8 +148,7 @@ fn the_end_may_be_asked_for_before_anything_else() {
             for _ in 0..OTHERS {
                 scope.spawn(|| {
                     // Whoever comes after the end finds nobody.
-                    let path = server.address.strip_prefix("unix://").expect("a path");
-                    let Ok(stream) = UnixStream::connect(path) else { return };
+                    let Ok(stream) = UnixStream::connect(server.socket()) else { return };
                     stream.set_read_timeout(Some(DEADLINE)).expect("set");
                     let mut connection = Connection { stream, sent: 0 };
                     if connection.ask("Shutdown", &ShutdownRequest::default()) {

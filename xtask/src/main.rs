@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod demo;
+mod kills;
 mod lint;
 mod setup;
 mod sh;
@@ -24,7 +25,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task {
         name: "setup",
         arguments: "",
@@ -44,6 +45,12 @@ const TASKS: [Task; 6] = [
         run: demo::task,
     },
     Task { name: "test", arguments: "", about: "run every test; the last line counts them", run: test::task },
+    Task {
+        name: "kills",
+        arguments: "[--rounds N] [--seed N]",
+        about: "kill shim, containerd and QEMU at every step; the last line counts leaks",
+        run: kills::task,
+    },
     Task {
         name: "lint",
         arguments: "",

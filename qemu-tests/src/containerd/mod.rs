@@ -241,10 +241,11 @@ impl Containerd {
     }
 
     /// Ends and removes what containers of a failed test have left. The sockets are looked up first: only a living
-    /// process tells whose they are.
+    /// process tells whose they are. Others are not touched, however stale they look: a neighbour may have made them
+    /// this moment.
     fn sweep(&self) -> Result<()> {
         let all = Processes::sorted(self.directory(), PREFIX);
-        let sockets = if all.ours().is_empty() { Vec::new() } else { all.sockets() };
+        let sockets = all.own_sockets();
         for process in all.ours() {
             signal(process.pid, Signal::KILL);
         }

@@ -23,6 +23,7 @@ use self::stage::Stage;
 use crate::workspace::Workspace;
 
 pub(crate) use report::{Measurement, Unit};
+pub(crate) use streams::readable;
 
 /// Measurements that belong together: one table in the report.
 struct Group {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::driver::{NAMESPACE, Runtime};
 use super::events::Sink;
 use crate::build;
-use crate::setup::{self, Tools, rustup};
+use crate::setup::{self, Tools};
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
 
@@ -48,7 +48,7 @@ impl Stage {
         let tools = setup::for_tests(workspace)?;
         let artifacts = build::all(workspace, &mut steps)?;
         steps.next("building the shim with the fake core");
-        let fake = fake_shim(workspace)?;
+        let fake = build::fake_shim(workspace)?;
         steps.next("preparing a root file system");
         let directory = tempfile::Builder::new().prefix("micrun-bench.").tempdir()?;
         make_rootfs(&rootfs(directory.path()), &artifacts, &tools.busybox)?;
@@ -118,15 +118,6 @@ impl Drop for Stage {
         // Debian's shim makes it for runc and leaves it. It stays if it is not empty: another run is using it.
         let _ = fs::remove_dir(Path::new("/run/containerd/runc").join(NAMESPACE));
     }
-}
-
-/// Builds into a directory of its own: no later step may take this shim for the one that ships.
-fn fake_shim(workspace: &Workspace) -> Result<PathBuf> {
-    let (target, directory) = (rustup::host(), workspace.target.join("bench"));
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "-p", "micrun", "--features", "fake-core", "--target", &target]);
-    sh::run(cargo.arg("--target-dir").arg(&directory))?;
-    Ok(directory.join(target).join("release/containerd-shim-mica-v2"))
 }
 
 /// One root file system for all: busybox for runc, the firmware for micrun.

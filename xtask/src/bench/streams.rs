@@ -86,7 +86,7 @@ pub(super) fn fifo(path: &Path) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// It can't by `deadline`.
-pub(super) fn readable(descriptor: impl AsFd, deadline: Duration) -> Result<()> {
+pub(crate) fn readable(descriptor: impl AsFd, deadline: Duration) -> Result<()> {
     let timeout = Timespec::try_from(deadline)?;
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     if poll(&mut polled, Some(&timeout))? == 0 {

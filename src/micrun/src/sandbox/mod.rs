@@ -61,6 +61,12 @@ impl Sandbox {
         slots.containers.get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
     }
 
+    /// True if this is a container, also one whose Create or Delete is under way, or the pod.
+    pub fn knows(&self, id: &str) -> bool {
+        let slots = self.slots.lock().unwrap();
+        slots.containers.contains_key(id) || slots.pod.as_ref().is_some_and(|pod| pod.id == id)
+    }
+
     /// Deletes a container that does not run.
     pub fn delete(&self, id: &str) -> Result<Ended, Error> {
         let container = self.get(id)?;

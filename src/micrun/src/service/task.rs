@@ -122,9 +122,16 @@ impl Task for TaskService {
         Ok(api::PidsResponse { processes: vec![process], ..Default::default() })
     }
 
-    fn connect(&self, _: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
-        // Answered without a container too, or a restarted containerd would forget this server instead of ending it.
+    fn connect(&self, context: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
         let task_pid = self.container(&request.id, "").map_or(0, |container| container.pid);
+        if !self.sandbox.knows(&request.id) {
+            // A restarted containerd asks for what its predecessor had not created yet, or had just deleted. It drops
+            // what is not found, and nobody else would end a server without containers.
+            if self.sandbox.close() {
+                self.end.come(context);
+            }
+            return Err(Error::NotFound(request.id).into());
+        }
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Ok(api::ConnectResponse { shim_pid: pid(), task_pid, version, ..Default::default() })
     }

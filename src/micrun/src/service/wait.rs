@@ -1,6 +1,6 @@
 //! The methods that wait for an end (Wait, WaitSandbox), answered without a thread that waits.
 //!
-//! The ttrpc library runs each request on a thread and has the generated code answer from there. A blocked Wait would
+//! Each request runs on a thread (`server.rs`), and the generated code answers from there. A blocked Wait would
 //! cost a thread for as long as the container runs, and one more for each client that attaches and leaves. So these
 //! methods are registered by hand: they put the request's context into a list of waiters, and the answer goes out from
 //! whatever thread sees the end.
@@ -54,7 +54,7 @@ impl Call {
 
 impl Waiter for Call {
     fn gone(&self) -> bool {
-        // Nothing is ever sent there: the library closes the channel with the connection.
+        // Nothing is ever sent there: the other end is dropped with the connection.
         self.context.cancel_rx.try_recv().is_err_and(|error| error.is_disconnected())
     }
 

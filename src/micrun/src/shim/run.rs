@@ -47,18 +47,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let listener = UnixListener::from(sys::adopt(LISTENER).map_err(by_hand)?);
     let ready = File::from(sys::adopt(READY).map_err(by_hand)?);
     logger::start(args);
-    let serving = Serving::begin(args, listener);
-    announce(ready, &serving);
-    serving?.work();
-    Ok(())
-}
-
-/// Tells `start`, which waits for it unless it has given up. Standard error goes nowhere.
-fn announce(mut ready: File, serving: &Result<Serving, Failure>) {
-    let _ = match serving {
-        Ok(_) => ready.write_all(&[SERVING]),
-        Err(failure) => ready.write_all(failure.as_bytes()),
-    };
+    match Serving::begin(args, listener) {
+        Ok(serving) => {
+            serving.announce(ready)?;
+            serving.work();
+            Ok(())
+        }
+        Err(failure) => {
+            // Standard error goes nowhere; `start` is listening here, unless it has given up.
+            let _ = (&ready).write_all(failure.as_bytes());
+            Err(failure)
+        }
+    }
 }
 
 /// A server that serves.
@@ -88,6 +88,15 @@ impl Serving {
         let server =
             Server::start(listener, methods(&sandbox, &end)).map_err(|error| format!("server: {error}"))?;
         Ok(Serving { server, sandbox, socket, events, chores })
+    }
+
+    /// Tells `start`, which waits for it.
+    fn announce(&self, mut ready: File) -> Result<(), Failure> {
+        ready.write_all(&[SERVING]).map_err(|error| {
+            // `start` was killed, and containerd does not know of the socket yet.
+            self.socket.as_deref().inspect(|path| remove_socket(path));
+            format!("the pipe to start: {error}")
+        })
     }
 
     /// The main thread's work until the end.

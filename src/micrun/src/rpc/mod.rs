@@ -10,17 +10,18 @@
 mod calls;
 mod files;
 mod flags;
+mod mounts;
 mod root;
 mod stdio;
 mod tree;
 mod wire;
 
-use std::io;
-use std::path::Path;
+use std::sync::mpsc::Receiver;
 
 use openamp::rpmsg::PAYLOAD_LEN;
 
 use files::Files;
+pub use mounts::{SharedFiles, Volume};
 use root::Root;
 use wire::{Header, Reply, Request};
 
@@ -36,20 +37,32 @@ pub struct Outcome {
     pub printed: Vec<u8>,
 }
 
+/// Carries out calls until there will be no more; one outcome each, in order. The calling thread must be made for this: it
+/// gets mounts of its own.
+pub fn work(files: &SharedFiles, calls: &Receiver<Vec<u8>>, told: impl Fn(Outcome)) {
+    let mut rpc = files.enter().map(Rpc::new);
+    if let Err(error) = &rpc {
+        log::error!("the rtos has no files: {}: {error}", files.root.display());
+    }
+    for message in calls {
+        // An RTOS without files waits for its answers, as if they had been lost.
+        told(rpc.as_mut().map(|rpc| rpc.call(&message)).unwrap_or_default());
+    }
+}
+
 /// The calls of one RTOS.
 #[derive(Debug)]
-pub struct Rpc {
+struct Rpc {
     files: Files,
 }
 
 impl Rpc {
-    /// Serves calls in the directory `root`.
-    pub fn new(root: &Path) -> io::Result<Rpc> {
-        Ok(Rpc { files: Files::new(Root::open(root)?) })
+    fn new(root: Root) -> Rpc {
+        Rpc { files: Files::new(root) }
     }
 
     /// Carries out one message of at most [`PAYLOAD_LEN`] bytes.
-    pub fn call(&mut self, message: &[u8]) -> Outcome {
+    fn call(&mut self, message: &[u8]) -> Outcome {
         let request = Request::new(message.get(..PAYLOAD_LEN).unwrap_or(message));
         let Ok(header) = Header::of(&request) else {
             log::debug!("rpc message of {} bytes is too short for a call", message.len());

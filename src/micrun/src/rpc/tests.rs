@@ -52,7 +52,7 @@ impl Setting {
         let root = dir.path().join("root");
         std::fs::create_dir(&root).expect("made");
         std::fs::write(dir.path().join("secret"), "outside").expect("written");
-        let rpc = Rpc::new(&root).expect("a root");
+        let rpc = Rpc::new(Root::open(&root).expect("a root"));
         Setting { dir, rpc }
     }
 

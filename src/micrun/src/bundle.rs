@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::rootfs::Mount;
+use crate::rpc::Volume;
 use firmware::file::FileError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,6 +52,8 @@ struct Config {
     #[serde(default)]
     hostname: String,
     #[serde(default)]
+    mounts: Vec<ConfigMount>,
+    #[serde(default)]
     linux: Option<Linux>,
 }
 
@@ -59,6 +63,17 @@ struct Process {
     args: Vec<String>,
     #[serde(default)]
     user: User,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ConfigMount {
+    destination: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    options: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -119,6 +134,8 @@ pub struct Bundle {
     pub hostname: String,
     /// Kernel parameters of its namespaces.
     pub sysctls: BTreeMap<String, String>,
+    /// Directories and files of the host that the container sees. Other mounts mean nothing without Linux.
+    pub volumes: Vec<Volume>,
     /// OCI's `linux.resources`, null if there are none.
     pub resources: Value,
 }
@@ -150,13 +167,34 @@ impl Bundle {
 
     fn of(dir: &Path, config: Config) -> Bundle {
         // Joining an absolute path gives that path: Docker names its root file system so.
-        let Config { version, root, process, annotations, hostname, linux } = config;
+        let Config { version, root, process, annotations, hostname, mounts, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
         let Linux { namespaces, sysctl: sysctls, resources } = linux.unwrap_or_default();
         let dir = dir.to_owned();
-        Bundle { dir, rootfs, args, user, version, annotations, namespaces, hostname, sysctls, resources }
+        let volumes = mounts.into_iter().filter_map(volume).collect();
+        Bundle {
+            dir,
+            rootfs,
+            args,
+            user,
+            version,
+            annotations,
+            namespaces,
+            hostname,
+            sysctls,
+            volumes,
+            resources,
+        }
     }
+}
+
+/// A bind mount; `None` for other kinds.
+fn volume(mount: ConfigMount) -> Option<Volume> {
+    let ConfigMount { destination, kind, source, options } = mount;
+    let binds = kind == "bind" || options.iter().any(|option| option == "bind" || option == "rbind");
+    let mount = Mount { kind: "bind".to_owned(), source, options };
+    binds.then_some(Volume { destination, mount })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod namespaces;
 pub mod pedestal;
 pub mod reactor;
 pub mod rootfs;
+pub mod rpc;
 pub mod sandbox;
 pub mod service;
 pub mod settings;

@@ -100,7 +100,7 @@ impl Rootfs {
         for wanted in mounts {
             // Before the attempt: of a mount in two steps the first may succeed and the second fail.
             rootfs.mounted = true;
-            mount_one(path, wanted).map_err(|errno| RootfsError::Mount {
+            mount_at(path, wanted).map_err(|errno| RootfsError::Mount {
                 kind: wanted.kind.clone(),
                 mount_source: wanted.source.clone(),
                 target: path.to_owned(),
@@ -165,7 +165,8 @@ pub fn unmount(path: &Path) -> nix::Result<()> {
     }
 }
 
-fn mount_one(target: &Path, wanted: &Mount) -> nix::Result<()> {
+/// Carries out one mount.
+pub(crate) fn mount_at(target: &Path, wanted: &Mount) -> nix::Result<()> {
     let (flags, data) = parse_options(&wanted.options);
     let kind = wanted.kind.as_str();
     let data = (!data.is_empty()).then_some(data.as_str());

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::update::wanted_cpus;
-use super::{Container, Infra, Inner, Prepared, State, Surroundings, pid};
+use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
 use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
@@ -15,6 +15,7 @@ use crate::pedestal::Process;
 use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
+use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
@@ -79,7 +80,7 @@ impl Prepared {
     /// The process that is there before Start.
     fn process(&self) -> Option<Process> {
         match self {
-            Prepared::Core { .. } => None,
+            Prepared::Core(_) => None,
             Prepared::Infra(infra) => infra.process(),
         }
     }
@@ -98,9 +99,10 @@ fn prepare(
             let cpus = wanted_cpus(&bundle.resources)?;
             let conf = read_client_conf(rootfs)?;
             let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
-            let loaded = Box::new(load(bundle, rootfs, conf.as_ref(), owner.nursery)?);
+            let loaded = load(bundle, rootfs, conf.as_ref(), owner.nursery)?;
             let console = Console::open(streams, owner, settings.input_rate)?;
-            Ok(Prepared::Core { loaded, console, settings, cpus })
+            let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
+            Ok(Prepared::Core(Box::new(Core { loaded, console, settings, files, cpus })))
         }
     }
 }

@@ -10,7 +10,6 @@
 //! A signal that comes while the core is being started is delivered as soon as it runs; SIGKILL ends the start as well.
 
 use super::{Container, Prepared, State};
-use crate::console::Console;
 use crate::error::Error;
 use crate::reactor::SessionId;
 use crate::store;
@@ -98,8 +97,8 @@ impl Container {
         let mut inner = self.lock();
         if let Some(session) = inner.session {
             self.surroundings.reactor.close_input(session);
-        } else if let Some(Prepared::Core { console: Console { input: Some(input), .. }, .. }) =
-            &mut inner.prepared
+        } else if let Some(Prepared::Core(core)) = &mut inner.prepared
+            && let Some(input) = &mut core.console.input
         {
             input.close();
         }

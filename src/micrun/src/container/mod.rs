@@ -32,6 +32,7 @@ use crate::pedestal::cpus::Cpus;
 use crate::pedestal::{Control, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
+use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use crate::waiters::Waiters;
 
@@ -82,8 +83,17 @@ struct Inner {
     rootfs: Option<Rootfs>,
 }
 
+/// Firmware in its memory, and everything that it is to run with.
+struct Core {
+    loaded: Loaded,
+    console: Console,
+    settings: Settings,
+    files: SharedFiles,
+    cpus: Option<Cpus>,
+}
+
 enum Prepared {
-    Core { loaded: Box<Loaded>, console: Console, settings: Settings, cpus: Option<Cpus> },
+    Core(Box<Core>),
     Infra(Infra),
 }
 

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use super::kill::{STATUS_KILLED, Stop};
-use super::{Container, Inner, Prepared, State};
-use crate::console::Console;
+use super::{Container, Core, Inner, Prepared, State};
 use crate::error::Error;
 use crate::events::Event;
-use crate::pedestal::baremetal::Loaded;
-use crate::pedestal::cpus::Cpus;
 use crate::pedestal::{Control, Process};
 use crate::reactor::{Ended, OnEnd, Session};
-use crate::settings::Settings;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -21,20 +17,13 @@ impl Container {
     /// Starts the core. Blocks until it runs, with the machine's own deadline; the lock is free meanwhile.
     pub fn start(self: &Arc<Self>) -> Result<(), Error> {
         match self.begin_start()? {
-            Prepared::Core { loaded, console, settings, cpus } => {
-                self.start_core(*loaded, console, settings, cpus)
-            }
+            Prepared::Core(core) => self.start_core(*core),
             Prepared::Infra(infra) => self.start_infra(infra),
         }
     }
 
-    fn start_core(
-        self: &Arc<Self>,
-        loaded: Loaded,
-        console: Console,
-        settings: Settings,
-        cpus: Option<Cpus>,
-    ) -> Result<(), Error> {
+    fn start_core(self: &Arc<Self>, core: Core) -> Result<(), Error> {
+        let Core { loaded, console, settings, files, cpus } = core;
         let killed = || self.lock().pending == Some(Stop::AtOnce);
         match loaded.start(&killed) {
             Ok(link) => {
@@ -45,7 +34,8 @@ impl Container {
                 let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                self.commit_start(|on_end| Session::new(link, console, settings, on_end), process, control);
+                let session = |on_end| Session::new(link, console, settings, files, on_end);
+                self.commit_start(session, process, control);
                 Ok(())
             }
             Err(error) => Err(self.abandon(error.into())),

@@ -45,7 +45,7 @@ impl Container {
 fn remember(prepared: Option<&mut Prepared>, wanted: Option<Cpus>) -> Result<(), Error> {
     match (prepared, wanted) {
         (_, None) => {}
-        (Some(Prepared::Core { cpus, .. }), wanted) => *cpus = wanted,
+        (Some(Prepared::Core(core)), wanted) => core.cpus = wanted,
         (_, Some(_)) => return Err(Error::Unsupported(NO_CPUS)),
     }
     Ok(())

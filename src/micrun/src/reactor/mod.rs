@@ -39,6 +39,7 @@ enum Command {
     PowerOff(SessionId),
     CutPower(SessionId),
     CloseInput(SessionId),
+    Wake(SessionId),
     Watch(OwnedFd, OnReady),
     /// Forget the session; answered by dropping the sender when its streams are closed.
     Close(SessionId, Sender<()>),
@@ -46,6 +47,20 @@ enum Command {
 
 /// Called once, from the reactor's thread; must not block.
 pub type OnReady = Box<dyn FnOnce() + Send>;
+
+/// Gives a session a turn, from any thread.
+#[derive(Clone)]
+pub struct Waker {
+    reactor: Reactor,
+    id: SessionId,
+}
+
+impl Waker {
+    /// The session looks for what there is to do.
+    pub fn wake(&self) {
+        self.reactor.send(Command::Wake(self.id));
+    }
+}
 
 /// Sends commands to the reactor.
 #[derive(Clone)]
@@ -69,8 +84,9 @@ impl Reactor {
     }
 
     /// Takes over a running core and its console.
-    pub fn attach(&self, session: Session) -> SessionId {
+    pub fn attach(&self, mut session: Session) -> SessionId {
         let id = SessionId(self.next.fetch_add(1, Ordering::Relaxed));
+        session.wake_by(Waker { reactor: self.clone(), id });
         self.send(Command::Attach(id, Box::new(session)));
         id
     }
@@ -189,6 +205,7 @@ impl Loop {
                 Command::Attach(id, session) => self.attach(id, *session),
                 Command::PowerOff(id) => self.with(id, Session::power_off),
                 Command::CutPower(id) => self.with(id, Session::cut_power),
+                Command::Wake(id) => self.with(id, |_| {}),
                 Command::Watch(descriptor, on_ready) => self.watch_descriptor(descriptor, on_ready),
                 Command::CloseInput(id) => self.with(id, Session::close_input),
                 Command::Close(id, done) => self.with(id, |session| session.close(done)),

@@ -11,6 +11,8 @@ use crate::channel::{Channel, Pumped};
 use crate::console::Console;
 use crate::pedestal::baremetal::Link;
 use crate::pedestal::{Affinity, Death};
+use crate::reactor::Waker;
+use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use openamp::Violation;
 use openamp::state::Report;
@@ -162,9 +164,15 @@ pub struct Session {
 
 impl Session {
     /// A session over a core that runs.
-    pub fn new(link: Link, console: Console, settings: Settings, on_end: OnEnd) -> Session {
+    pub fn new(
+        link: Link,
+        console: Console,
+        settings: Settings,
+        files: SharedFiles,
+        on_end: OnEnd,
+    ) -> Session {
         Session {
-            channel: Channel::new(link),
+            channel: Channel::new(link, files),
             console,
             settings,
             phase: Phase::Running,
@@ -197,6 +205,10 @@ impl Session {
 
     pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
         self.console.output.as_ref()?.pollable()
+    }
+
+    pub(super) fn wake_by(&mut self, waker: Waker) {
+        self.channel.wake_by(waker);
     }
 
     pub(super) fn wake(&mut self) {

@@ -29,6 +29,17 @@ pub(crate) fn unread(fifo: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// Entries of a directory from where it stands, as `linux_dirent64` has them; at most `most` bytes.
+pub(crate) fn directory_entries(directory: BorrowedFd<'_>, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    // SAFETY: the kernel writes at most `most` bytes into the live buffer of that size.
+    let len = check(unsafe {
+        libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), bytes.as_mut_ptr(), most)
+    })?;
+    bytes.truncate(usize::try_from(len).unwrap_or(0));
+    Ok(bytes)
+}
+
 /// The result of a system call, or `errno`.
 fn check(result: i64) -> io::Result<i64> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }

@@ -1,15 +1,29 @@
-//! The services of one remote, by endpoint name. So far one: `rpmsg-tty` is the container's console.
+//! The services of one remote, by the names of its endpoints: `rpmsg-tty` is the container's console, `rpmsg-rpc` calls
+//! for files.
+//!
+//! What has no service is told in the log and dropped. UniProton waits for the first message to `rpmsg-rpc` before it
+//! starts anything, so that comes as soon as there is room for it.
+
+mod rpc;
+mod tty;
 
 use log::Level;
+use rpc::RpcService;
+use tty::Tty;
 
 use crate::console::{Console, Read};
 use crate::pedestal::baremetal::Link;
+use crate::reactor::Waker;
+use crate::rpc::SharedFiles;
 use openamp::Violation;
 use openamp::rpmsg::{EndpointId, Host, Incoming, Name, PAYLOAD_LEN, SendError};
 use shmem::Window;
 
 /// Messages taken per turn and remote, so that one that floods does not starve the others.
 const TURN: usize = 64;
+
+/// Announcements that are worth a line in the log: there are two services.
+const TOLD: u64 = 2;
 
 /// What a turn left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +36,16 @@ pub struct Pumped {
     pub owed: bool,
 }
 
-/// The endpoint that is the console.
-#[derive(Debug)]
-struct Tty {
-    endpoint: EndpointId,
-    /// The remote has been told our address. Before that it cannot print.
-    greeted: bool,
-}
-
-impl Tty {
-    fn is(tty: &Option<Tty>, endpoint: EndpointId) -> bool {
-        tty.as_ref().is_some_and(|tty| tty.endpoint == endpoint)
-    }
-}
-
 /// A running core and what is bound to its endpoints.
 pub struct Channel {
     /// The core and its rings.
     pub link: Link,
     tty: Option<Tty>,
-    /// Consoles that the remote has announced so far.
-    consoles: u64,
+    rpc: Option<RpcService>,
+    files: SharedFiles,
+    waker: Option<Waker>,
+    /// Endpoints that the remote has announced so far.
+    announced: u64,
     /// Messages that came so far.
     heard: u64,
     /// Messages that the remote had not consumed after the last turn.
@@ -53,41 +56,79 @@ pub struct Channel {
 
 impl Channel {
     /// A channel over a link on which nothing was announced yet.
-    pub fn new(link: Link) -> Channel {
-        Channel { link, tty: None, consoles: 0, heard: 0, unconsumed: 0, wants_room: false }
+    pub fn new(link: Link, files: SharedFiles) -> Channel {
+        let (tty, rpc, waker) = (None, None, None);
+        Channel { link, tty, rpc, files, waker, announced: 0, heard: 0, unconsumed: 0, wants_room: false }
+    }
+
+    /// How services on other threads say that there is something to do.
+    pub fn wake_by(&mut self, waker: Waker) {
+        self.waker = Some(waker);
     }
 
     /// Moves bytes in both directions until nothing more goes.
     pub fn pump(&mut self, console: &mut Console) -> Result<Pumped, Violation> {
         let before = (self.heard, self.unconsumed);
         let output = self.pump_output(console)?;
+        let answers = self.pump_rpc(console)?;
         let input = self.pump_input(console)?;
         self.unconsumed = self.link.with_host(|host, window| host.outstanding(window))?;
         let moved = before != (self.heard, self.unconsumed);
-        Ok(Pumped { again: output || input, moved, owed: self.unconsumed > 0 || self.heard == 0 })
+        Ok(Pumped { again: output || answers || input, moved, owed: self.unconsumed > 0 || self.heard == 0 })
     }
 
     /// Moves what the remote has sent to standard output; true if there may be more.
     fn pump_output(&mut self, console: &mut Console) -> Result<bool, Violation> {
-        let Channel { link, tty, consoles, heard, .. } = self;
+        let Channel { link, tty, rpc, files, waker, announced, heard, .. } = self;
         link.with_host(|host, window| {
             let mut payload = [0; PAYLOAD_LEN];
             for _ in 0..TURN {
-                if blocked(console) {
+                // One ring carries everything: who does not take his messages holds up the others of his container.
+                if blocked(console) || rpc.as_ref().is_some_and(RpcService::is_full) {
                     return Ok(false);
                 }
                 let Some(incoming) = host.receive(window, &mut payload)? else { return Ok(false) };
                 *heard += 1;
                 match incoming {
-                    Incoming::Announced { name, addr } if tty.is_none() && is_tty(&name) => {
-                        *consoles += 1;
-                        *tty = bind(host, name, addr, *consoles);
+                    Incoming::Announced { name, addr } if tty.is_none() && tty::is_tty(&name) => {
+                        *tty = bind(host, name, addr, announced).map(Tty::new);
                     }
-                    Incoming::Withdrawn(endpoint) if Tty::is(tty, endpoint) => *tty = None,
-                    Incoming::Message { endpoint, len } if Tty::is(tty, endpoint) => {
+                    Incoming::Announced { name, addr } if rpc.is_none() && rpc::is_rpc(&name) => {
+                        let start = |endpoint| RpcService::start(endpoint, files.clone(), waker.clone());
+                        *rpc = bind(host, name, addr, announced).and_then(start);
+                    }
+                    Incoming::Withdrawn(endpoint) if is_at(tty, endpoint) => *tty = None,
+                    Incoming::Withdrawn(endpoint) if is_at(rpc, endpoint) => *rpc = None,
+                    Incoming::Message { endpoint, len } if is_at(tty, endpoint) => {
                         print(console, &payload[..len]);
                     }
+                    Incoming::Message { endpoint, len } if is_at(rpc, endpoint) => {
+                        rpc.iter_mut().for_each(|rpc| rpc.ask(&payload[..len]));
+                    }
                     other => log::debug!("dropped {other:?}"),
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Moves answers of the rpc service to the remote, and what it printed to standard output; true if there may be more.
+    fn pump_rpc(&mut self, console: &mut Console) -> Result<bool, Violation> {
+        let Channel { link, rpc, wants_room, .. } = self;
+        let Some(rpc) = rpc else { return Ok(false) };
+        link.with_host(|host, window| {
+            for _ in 0..TURN {
+                if blocked(console) || !has_room(host, window, wants_room)? {
+                    return Ok(false);
+                }
+                if let Some(greeting) = rpc.greeting() {
+                    send(host, window, rpc.endpoint, greeting)?;
+                    continue;
+                }
+                let Some(outcome) = rpc.outcome() else { return Ok(false) };
+                print(console, &outcome.printed);
+                if let Some(reply) = outcome.reply {
+                    send(host, window, rpc.endpoint, &reply)?;
                 }
             }
             Ok(true)
@@ -127,6 +168,31 @@ impl Channel {
     }
 }
 
+/// A service at an endpoint of the remote.
+trait Service {
+    fn endpoint(&self) -> EndpointId;
+}
+
+fn is_at(service: &Option<impl Service>, endpoint: EndpointId) -> bool {
+    service.as_ref().is_some_and(|service| service.endpoint() == endpoint)
+}
+
+/// Binds an announced endpoint. A remote may announce as often as it likes; the log tells of the first times.
+fn bind(host: &mut Host, name: Name, addr: u32, announced: &mut u64) -> Option<EndpointId> {
+    *announced += 1;
+    let level = if *announced <= TOLD { Level::Info } else { Level::Debug };
+    match host.bind(name, addr) {
+        Ok(endpoint) => {
+            log::log!(level, "endpoint {name} at {addr:#x}");
+            Some(endpoint)
+        }
+        Err(error) => {
+            log::log!(level, "{error}");
+            None
+        }
+    }
+}
+
 /// Tries to get rid of what standard output did not take before; true if it still does not.
 fn blocked(console: &mut Console) -> bool {
     let Some(output) = &mut console.output else { return false };
@@ -151,28 +217,6 @@ fn give_up_output(console: &mut Console, error: &std::io::Error) {
     console.output = None;
 }
 
-/// Makes an announced tty the console. A remote may come and go as often as it likes; the log tells of the first time.
-fn bind(host: &mut Host, name: Name, addr: u32, consoles: u64) -> Option<Tty> {
-    let level = if consoles == 1 { Level::Info } else { Level::Debug };
-    match host.bind(name, addr) {
-        Ok(endpoint) => {
-            log::log!(level, "console is endpoint {name} at {addr:#x}");
-            Some(Tty { endpoint, greeted: false })
-        }
-        Err(error) => {
-            log::log!(level, "{error}");
-            None
-        }
-    }
-}
-
-/// `rpmsg-tty`, `rpmsg-tty0`, `rpmsg-tty1` and so on.
-fn is_tty(name: &Name) -> bool {
-    name.as_str()
-        .strip_prefix("rpmsg-tty")
-        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// True if a message can be sent now; otherwise the remote will tell when.
 fn has_room(host: &mut Host, window: &Window<'_>, wants_room: &mut bool) -> Result<bool, Violation> {
     let mut room = host.reclaim(window)?;
@@ -191,7 +235,7 @@ fn send(host: &mut Host, window: &Window<'_>, from: EndpointId, payload: &[u8]) 
         Err(SendError::Violation(violation)) => Err(violation),
         // Room, length and endpoint were checked before.
         Err(error) => {
-            log::debug!("console input lost: {error}");
+            log::debug!("message lost: {error}");
             Ok(())
         }
     }

@@ -1,0 +1,79 @@
+//! The rpc service's endpoint: calls go to a thread of their own, as a file system may take its time.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use openamp::rpmsg::{EndpointId, Name};
+
+use super::Service;
+use crate::reactor::Waker;
+use crate::rpc::{GREETING, Outcome, SharedFiles, work};
+
+/// Calls that are under way at most; the remote's next messages wait in its ring. An RTOS has a call per thread.
+const QUEUE: usize = 8;
+
+/// The endpoint and the thread behind it, which ends with this value.
+#[derive(Debug)]
+pub(super) struct RpcService {
+    pub(super) endpoint: EndpointId,
+    greeted: bool,
+    requests: Sender<Vec<u8>>,
+    outcomes: Receiver<Outcome>,
+    /// Calls without an outcome so far.
+    under_way: usize,
+}
+
+impl RpcService {
+    /// Starts the thread; `None` if the system has none.
+    pub(super) fn start(
+        endpoint: EndpointId,
+        files: SharedFiles,
+        waker: Option<Waker>,
+    ) -> Option<RpcService> {
+        let (requests, calls) = channel();
+        let (answers, outcomes) = channel();
+        let told = move |outcome| {
+            // Nobody listens any more when the container has ended.
+            let _ = answers.send(outcome);
+            waker.iter().for_each(Waker::wake);
+        };
+        let spawned = thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, told));
+        spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
+        Some(RpcService { endpoint, greeted: false, requests, outcomes, under_way: 0 })
+    }
+
+    /// True if no more calls are taken now.
+    pub(super) fn is_full(&self) -> bool {
+        self.under_way >= QUEUE
+    }
+
+    pub(super) fn ask(&mut self, message: &[u8]) {
+        // The thread ends only with us.
+        if self.requests.send(message.to_vec()).is_ok() {
+            self.under_way += 1;
+        }
+    }
+
+    /// The first message, once.
+    pub(super) fn greeting(&mut self) -> Option<&'static [u8]> {
+        let first = !std::mem::replace(&mut self.greeted, true);
+        first.then_some(GREETING)
+    }
+
+    /// What came of the next call.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        let outcome = self.outcomes.try_recv().ok()?;
+        self.under_way -= 1;
+        Some(outcome)
+    }
+}
+
+impl Service for RpcService {
+    fn endpoint(&self) -> EndpointId {
+        self.endpoint
+    }
+}
+
+pub(super) fn is_rpc(name: &Name) -> bool {
+    name.as_str() == "rpmsg-rpc"
+}

@@ -213,11 +213,11 @@ fn a_pedestal_that_is_not_there_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_logging_program_is_refused() -> Result<()> {
+fn an_unknown_scheme_of_a_stream_is_refused() -> Result<()> {
     let bed = Testbed::new()?;
-    let refused = bed.run(&["-d", "--log-uri", "binary:///bin/true"], Artifacts::HELLO, "log")?;
+    let refused = bed.run(&["-d", "--log-uri", "syslog:///x"], Artifacts::HELLO, "log")?;
     let sentence =
-        "stdout \"binary:///bin/true\": only paths of fifos and files are supported: not implemented\n";
+        "stdout \"syslog:///x\": the scheme must be fifo, file, binary or binary-v2: not implemented\n";
     assert_eq!(refused.complaint(), format!("{CREATE}{sentence}"));
     bed.task("log").remove_container()?;
     bed.clean()

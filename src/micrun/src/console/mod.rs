@@ -134,8 +134,8 @@ impl Console {
     ) -> Result<Console, StreamError> {
         let Streams { stdin, stdout, stderr, .. } = streams;
         let mut console = Console { input: open_input(stdin, owner, input_rate)?, ..Console::default() };
-        let error = target("stderr", stderr)?;
-        match target("stdout", stdout)? {
+        let (output, error) = (target("stdout", stdout)?, target("stderr", stderr)?);
+        match output {
             Target::Nothing => {}
             Target::Path(path) => console.output = Some(open_output(&path, Output::open, owner)?),
             Target::File(path) => console.output = Some(open_output(&path, Output::make, owner)?),

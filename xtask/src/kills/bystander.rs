@@ -54,7 +54,7 @@ impl Bystander {
     ///
     /// # Errors
     /// It does not end orderly.
-    pub(super) fn end(self, bed: &Testbed) -> Result<()> {
+    pub(super) fn end(&self, bed: &Testbed) -> Result<()> {
         let status = bed.task(ID).end_by("SIGTERM")?;
         ensure!(status == 143, "the bystander's exit status is {status}");
         Ok(())

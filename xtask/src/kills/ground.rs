@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use firmware::annotation;
-use qemu_tests::{Artifacts, Options, RUNTIME, Testbed};
+use qemu_tests::{Artifacts, Leaks, Options, Pty, RUNTIME, Testbed, wait_for};
 
 use super::bystander::Bystander;
 use super::gate::{Call, Gate};
 use super::plan::{Core, Step};
+use super::truth;
 
 /// The build with the fake core goes by a name of its own.
 pub(super) const FAKE_SHIM: &str = "containerd-shim-fake-v2";
 const FAKE_RUNTIME: &str = "io.containerd.fake.v2";
 /// Containers with the same value of this annotation share one shim.
 const GROUP: &str = "io.containerd.runc.v2.group";
+/// How long containerd may take to know the truth: it gives a dead shim's clean-up five seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a container runs until a kill at the step Run at the latest.
 const RUN: Duration = Duration::from_millis(20);
 /// Lives that are measured of each core. The longest of each step counts.
@@ -27,6 +30,10 @@ pub(super) struct Ground {
     pub(super) bed: Testbed,
     pub(super) gate: Gate,
     pub(super) bystander: Bystander,
+    /// What was there before the bystander.
+    before: Leaks,
+    /// `ctr events`, as long as containerd lives.
+    events: Option<Pty>,
     requests: Requests,
     lengths: Lengths,
 }
@@ -67,9 +74,10 @@ impl Ground {
         options.path.push(fake.to_path_buf());
         let bed = Testbed::with(&options)?;
         let gate = Gate::new(&bed.containerd.address());
+        let before = bed.containerd.leaks();
         let bystander = Bystander::start(&bed)?;
         let (requests, lengths) = (Requests::default(), Lengths::default());
-        let mut ground = Self { bed, gate, bystander, requests, lengths };
+        let mut ground = Self { bed, gate, bystander, before, events: None, requests, lengths };
         ground.count().context("counting the requests of ctr")?;
         for core in [Core::Fake, Core::Qemu] {
             (0..LIVES).try_for_each(|_| ground.measure(core)).context("measuring the steps")?;
@@ -114,13 +122,60 @@ impl Ground {
         self.bed.ctr.ok(&borrowed(&wish.words())).map(drop)
     }
 
+    /// Starts the killed containerd again.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(super) fn restart(&mut self) -> Result<()> {
+        self.events = None;
+        self.bed.containerd.restart()
+    }
+
+    /// Listens to containerd's events until the next restart.
+    ///
+    /// # Errors
+    /// It hears nothing.
+    pub(super) fn listen(&mut self) -> Result<()> {
+        if self.events.is_none() {
+            self.events = Some(self.bed.events()?);
+        }
+        Ok(())
+    }
+
+    /// The exit status that the next end of `id` is told with.
+    ///
+    /// # Errors
+    /// No end is told.
+    pub(super) fn hear_end(&mut self, id: &str) -> Result<u32> {
+        let events = self.events.as_mut().context("nobody listens")?;
+        events.expect(&format!("/tasks/exit {{\"container_id\":\"{id}\""), PATIENCE)?;
+        events.expect("\"exit_status\":", PATIENCE)?;
+        let status = events.expect(",", PATIENCE)?;
+        status.trim_end_matches(',').parse().with_context(|| status.clone())
+    }
+
+    /// Waits until nothing is left that was not there `before`, but for what containerd has left when it was killed.
+    ///
+    /// # Errors
+    /// What is left.
+    pub(super) fn nothing_left(&self, before: &Leaks) -> Result<()> {
+        let mut left = Vec::new();
+        wait_for("nothing left", PATIENCE, || {
+            left = self.bed.containerd.leaks().since(before);
+            left.retain(|line| !truth::is_containerds(line));
+            left.is_empty().then_some(())
+        })
+        .with_context(|| format!("left behind:\n  {}", left.join("\n  ")))
+    }
+
     /// Ends everything.
     ///
     /// # Errors
-    /// The bystander or containerd does not end, or something is left.
-    pub(super) fn end(self) -> Result<()> {
+    /// The bystander does not end, or something is left.
+    pub(super) fn end(mut self) -> Result<()> {
+        self.events = None;
         self.bystander.end(&self.bed)?;
-        self.bed.clean()
+        self.nothing_left(&self.before)
     }
 
     fn begin(&self, words: &[&str], stop: usize) -> Result<Call> {

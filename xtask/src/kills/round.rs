@@ -1,19 +1,14 @@
 //! One round: a container is brought to a step, something is killed within it, and the truth is demanded.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
-use qemu_tests::{Leaks, Task, wait_for};
+use qemu_tests::{Task, wait_for};
 
 use super::aim::Aim;
 use super::gate::Call;
-use super::ground::{Ground, Wish};
+use super::ground::{Ground, PATIENCE, Wish};
 use super::plan::{Round, Step, Victim};
 use super::truth::{self, State};
 use super::victims::Known;
-
-/// How long containerd may take to know the truth: it gives a dead shim's clean-up five seconds.
-const DEADLINE: Duration = Duration::from_secs(15);
 
 /// What a round has shown.
 pub(super) struct Shown {
@@ -43,6 +38,10 @@ impl Names {
 /// # Errors
 /// What is not as it must be.
 pub(super) fn play(ground: &mut Ground, round: &mut Round) -> Result<Shown> {
+    let tells = told_by_events(round);
+    if tells {
+        ground.listen()?;
+    }
     let before = ground.bed.containerd.leaks();
     let id = format!("k{}", round.number);
     let names = Names { other: round.pod.then(|| format!("{id}-other")), id };
@@ -55,13 +54,17 @@ pub(super) fn play(ground: &mut Ground, round: &mut Round) -> Result<Shown> {
     let hit = aim.strike(ground, round, call.as_ref())?;
     let complaint = call.map_or(Ok(String::new()), Call::end)?;
     if matches!(round.victim, Victim::Containerd | Victim::Both) {
-        ground.bed.containerd.restart()?;
+        ground.restart()?;
     }
     let state = settle(ground, round, &names).with_context(|| format!("ctr said {complaint:?}"))?;
+    if tells && hit {
+        let (exit, exits) = (ground.hear_end(&names.id)?, truth::exits(round));
+        ensure!(exits.contains(&exit), "the exit status told is {exit}, must be one of {exits:?}");
+    }
     if round.step == Step::Create && round.victim != Victim::Containerd {
         use_again(ground, round, &names)?;
     }
-    nothing_left(ground, round, &before)?;
+    ground.nothing_left(&before)?;
     ground.bystander.check(&ground.bed, &names.id)?;
     Ok(Shown { hit, state, complaint })
 }
@@ -104,7 +107,7 @@ fn settle(ground: &Ground, round: &Round, names: &Names) -> Result<State> {
 
 fn finish(task: &Task<'_>, states: &[State], exits: &[u32]) -> Result<State> {
     let mut seen = None;
-    let state = wait_for("the true state", DEADLINE, || {
+    let state = wait_for("the true state", PATIENCE, || {
         seen = Some(task.status().and_then(|status| State::parse(status.as_deref())));
         seen.as_ref()?.as_ref().ok().filter(|state| states.contains(state)).copied()
     });
@@ -122,20 +125,16 @@ fn finish(task: &Task<'_>, states: &[State], exits: &[u32]) -> Result<State> {
     Ok(state)
 }
 
+/// Whether the end of the container is told by an event: after the shim's death nobody can ask any more. Who listens to
+/// a containerd that dies hears nothing.
+fn told_by_events(round: &Round) -> bool {
+    round.victim == Victim::Shim && round.step != Step::Create
+}
+
 /// containerd does not call `delete` for what it has not connected to. A socket without a server is removed, and a
 /// server without a container used, by the next container of that name; without one such a server ends after a minute.
 fn use_again(ground: &Ground, round: &Round, names: &Names) -> Result<()> {
     ground.run(&Wish { group: None, ..names.wish(&names.id, round) })?;
     let state = finish(&ground.bed.task(&names.id), &[State::Running], &[137]);
     state.map(drop).context("the next container of that name")
-}
-
-fn nothing_left(ground: &Ground, round: &Round, before: &Leaks) -> Result<()> {
-    let mut left = Vec::new();
-    wait_for("nothing left", DEADLINE, || {
-        left = ground.bed.containerd.leaks().since(before);
-        left.retain(|line| !truth::is_containerds(round.victim, line));
-        left.is_empty().then_some(())
-    })
-    .with_context(|| format!("left behind:\n  {}", left.join("\n  ")))
 }

@@ -81,9 +81,8 @@ pub(super) fn of_the_pod(victim: Victim) -> State {
 
 /// Whether something that is left is containerd's own doing: it renames a bundle before it removes it, and forgets it
 /// if it is killed in between, whatever the runtime.
-pub(super) fn is_containerds(victim: Victim, left: &str) -> bool {
-    let hidden = || left.rsplit_once('/').is_some_and(|(_, name)| name.starts_with('.'));
-    matches!(victim, Victim::Containerd | Victim::Both) && left.starts_with("bundle ") && hidden()
+pub(super) fn is_containerds(left: &str) -> bool {
+    left.starts_with("bundle ") && left.rsplit_once('/').is_some_and(|(_, name)| name.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -93,10 +92,9 @@ mod tests {
     #[test]
     fn only_half_removed_bundles_are_containerds() {
         let hidden = "bundle /tmp/a/state/io.containerd.runtime.v2.task/micrun/.k1";
-        assert!(is_containerds(Victim::Both, hidden));
-        assert!(!is_containerds(Victim::Shim, hidden));
+        assert!(is_containerds(hidden));
         for left in ["bundle /tmp/.a/state/k1", "mount /tmp/a/state/.k1", "socket /run/.k1"] {
-            assert!(!is_containerds(Victim::Containerd, left), "{left}");
+            assert!(!is_containerds(left), "{left}");
         }
     }
 }

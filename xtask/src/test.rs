@@ -34,7 +34,8 @@ fn all(count: &mut Count) -> Result<()> {
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
     steps.next("unit tests");
-    let units = ["test", "--workspace", "--exclude", "qemu-tests", "--no-fail-fast"];
+    let units =
+        ["test", "--workspace", "--exclude", "qemu-tests", "--exclude", "cri-tests", "--no-fail-fast"];
     *count += run(workspace.cargo().args(units))?;
     steps.next("tests under containerd");
     *count += run(&mut under_containerd(&workspace, &tools))?;
@@ -46,7 +47,7 @@ fn under_containerd(workspace: &Workspace, tools: &Tools) -> Command {
     let mut variables: Vec<(&str, PathBuf)> = tools.variables().into();
     variables.push(("MICRUN_ARTIFACTS", workspace.artifacts()));
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "qemu-tests", "--no-fail-fast"]);
+    cargo.args(["test", "-p", "qemu-tests", "-p", "cri-tests", "--no-fail-fast"]);
     if !sh::is_root() {
         let mut words = vec![Value::from("sudo")];
         words.extend(

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use serde::Deserialize;
 
 use super::Failure;
 use super::args::Args;
@@ -21,7 +22,7 @@ use crate::bundle::Bundle;
 const DIR: &str = "/run/containerd/s";
 /// containerd gives `delete` five seconds for everything.
 const LOCK_DEADLINE: Duration = Duration::from_secs(2);
-const LOCK_PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);
 /// Annotations that name a group, the first one present decides.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
 
@@ -31,6 +32,8 @@ const PATH_LIMIT: usize = 106;
 const NAME_LEN: usize = 64;
 /// The file of the bundle with the address. containerd 1.x looks there after its restart, `delete` always.
 const FILE: &str = "address";
+/// containerd's own note of it, a JSON object.
+const NOTE: &str = "bootstrap.json";
 /// The link in the bundle to a directory of sockets that containerd chose; containerd looks for it when it cleans up.
 const LINK: &str = "s";
 /// More than an address has.
@@ -81,11 +84,28 @@ pub(super) fn announce(path: &Path) -> Result<String, Failure> {
 /// The socket that was announced in the bundle `dir`.
 pub(super) fn announced(dir: &Path) -> Option<PathBuf> {
     let bytes = firmware::file::read(&File::open(dir.join(FILE)).ok()?, ADDRESS_LIMIT).ok()?;
-    let path = PathBuf::from(String::from_utf8(bytes).ok()?.strip_prefix(SCHEME)?);
+    socket_of(&String::from_utf8(bytes).ok()?)
+}
+
+/// The socket of the container's shim, whichever that is, by containerd's own note in the bundle `dir`: since 2.0.
+pub(super) fn noted(dir: &Path) -> Option<PathBuf> {
+    let bytes = firmware::file::read(&File::open(dir.join(NOTE)).ok()?, ADDRESS_LIMIT).ok()?;
+    let note: Note = serde_json::from_slice(&bytes).ok()?;
+    socket_of(&note.address)
+}
+
+/// What we read of that note.
+#[derive(Deserialize)]
+struct Note {
+    address: String,
+}
+
+fn socket_of(address: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(address.strip_prefix(SCHEME)?);
     // Nothing but a socket of a shim is ever removed.
     let name = path.file_name()?.to_str()?;
-    let ours = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (ours && path.is_absolute()).then_some(path)
+    let hashed = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (hashed && path.is_absolute()).then_some(path)
 }
 
 /// The right to bind or remove sockets in one directory, of all shims of this host.
@@ -113,7 +133,7 @@ impl Lock {
                 }
                 Err((same, _)) => dir = same,
             }
-            std::thread::sleep(LOCK_PAUSE);
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -123,6 +143,14 @@ pub(super) fn remove_dead(path: &Path, _: &Lock) {
     if !answers(path) {
         // Missing is the normal case.
         let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Waits until nobody answers at `path`, at most for `deadline`.
+pub(super) fn wait_for_end(path: &Path, deadline: Duration) {
+    let begun = Instant::now();
+    while answers(path) && begun.elapsed() < deadline {
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -151,4 +179,26 @@ fn is_served(mut connection: File) -> bool {
     let mut polled = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
     let answered = poll(&mut polled, PollTimeout::from(PING_DEADLINE)) != Ok(0);
     !answered || matches!(connection.read(&mut [0]), Ok(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted_in(content: &str) -> Option<PathBuf> {
+        let bundle = tempfile::tempdir().expect("a directory");
+        std::fs::write(bundle.path().join(NOTE), content).expect("written");
+        noted(bundle.path())
+    }
+
+    #[test]
+    fn containerd_s_note_names_a_socket_of_a_shim_and_nothing_else() {
+        let socket = format!("/run/containerd/s/{}", "0a".repeat(NAME_LEN / 2));
+        let note = |address: &str| format!(r#"{{"version":3,"address":"{address}","protocol":"ttrpc"}}"#);
+        assert_eq!(noted_in(&note(&format!("unix://{socket}"))), Some(socket.into()));
+        for address in ["unix:///etc/passwd", "vsock://2:1024", "", &"0a".repeat(NAME_LEN / 2)] {
+            assert_eq!(noted_in(&note(address)), None, "{address}");
+        }
+        assert_eq!(noted_in("not JSON"), None);
+    }
 }

@@ -9,11 +9,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::Failure;
+use super::address::{self, Lock};
 use super::args::Args;
 use super::oci_runtime::{self, Chosen, Installed};
 use crate::bundle::Bundle;
+use crate::service::shut_down;
 
 const SHIM: &str = "containerd-shim-runc-v2";
 /// Where that shim writes down in the bundle, at Create, what it runs the container with.
@@ -21,6 +24,10 @@ const MARK: &str = "runtime";
 /// Where crun and runc are told to keep their records: below it one directory per namespace, in that one per container.
 const RECORDS: &str = "/run/containerd/runc";
 const PATH: &str = "PATH";
+/// How long a server takes that is about to end, on a busy machine.
+const END_DEADLINE: Duration = Duration::from_secs(1);
+/// The same where it is likely that it goes on, which keeps containerd waiting for nothing.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Becomes the other shim, with crun if it is installed and can, else with runc. Returns only to say why not.
 pub(super) fn start(args: &Args, bundle: &Bundle) -> Failure {
@@ -38,7 +45,10 @@ pub(super) fn start(args: &Args, bundle: &Bundle) -> Failure {
 }
 
 /// The same for `delete`: with the program that made the container, which the other one could not remove.
-pub(super) fn delete(args: &Args) -> Failure {
+pub(super) fn delete(args: &Args, bundle: &Path) -> Failure {
+    if let Some(socket) = address::noted(bundle) {
+        end_if_idle(&socket, args, bundle);
+    }
     let record = Path::new(RECORDS).join(&args.namespace).join(&args.id);
     let Installed { crun, runc } = installed();
     become_shim(args, crun.filter(|_| oci_runtime::is_of_crun(&record) || runc.is_none()).as_deref())
@@ -47,6 +57,27 @@ pub(super) fn delete(args: &Args) -> Failure {
 /// True for the bundle of a container that the other shim has created.
 pub(super) fn was_here(bundle: &Path) -> bool {
     bundle.join(MARK).exists()
+}
+
+/// Has the other shim's server at `socket` end, and removes the socket, if this was its last container.
+///
+/// containerd 2 ends the server of a pod with the container that stands for the pod. That one is ours, so nobody else
+/// would end the server of the pod's Linux containers. Nor would the other shim remove its socket: it looks for one by
+/// the name of the container, and this one has the pod's.
+fn end_if_idle(socket: &Path, args: &Args, bundle: &Path) {
+    // Outside a pod, and after a crash, there is nobody to be asked.
+    let _ = shut_down(socket, &args.id);
+    address::wait_for_end(socket, if is_shared(socket, bundle) { MOMENT } else { END_DEADLINE });
+    if let Ok(lock) = Lock::take(socket) {
+        address::remove_dead(socket, &lock);
+    }
+}
+
+/// Whether other containers have the server at `socket`, too. It may end nevertheless: they may have ended.
+fn is_shared(socket: &Path, bundle: &Path) -> bool {
+    let bundles = bundle.parent().and_then(|bundles| bundles.read_dir().ok());
+    let mut others = bundles.into_iter().flatten().flatten().map(|entry| entry.path());
+    others.any(|other| other != bundle && address::noted(&other).is_some_and(|noted| noted == socket))
 }
 
 fn become_shim(args: &Args, crun: Option<&Path>) -> Failure {

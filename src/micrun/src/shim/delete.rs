@@ -26,7 +26,7 @@ pub(super) fn delete(args: &Args) -> Result<(), Failure> {
     let bundle = Bundle::open(&dir).ok();
     if bundle.as_ref().is_some_and(|bundle| Kind::of(bundle) == Kind::Linux) || delegate::was_here(&dir) {
         // Gives back why the other shim cannot be called; what it would have left is then mounted here.
-        done(Err(delegate::delete(args)));
+        done(Err(delegate::delete(args, &dir)));
     }
     let record = Record::read(&dir);
     let stopped = record.as_ref().is_none_or(|record| done(stop(record)));

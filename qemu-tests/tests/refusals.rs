@@ -127,7 +127,7 @@ fn firmware_that_nobody_could_talk_to_is_refused() -> Result<()> {
     );
     assert_eq!(
         refused(TestElf::new().resource_table(&minimal_table()[..40]))?,
-        of_table("entry at offset 0x14 does not fit the table of 0x28 bytes")
+        of_table("vdev entry at offset 0x2c does not fit the table of 0x28 bytes")
     );
     Ok(())
 }

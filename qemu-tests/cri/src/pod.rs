@@ -45,7 +45,7 @@ impl<'n> Pod<'n> {
     pub fn run(cri: &'n Cri, handler: &str, name: &str, network: Network, logs: &Path) -> Result<Self> {
         fs::create_dir_all(logs)?;
         let namespaces = namespaces(network);
-        let config = config(name, &logs.to_string_lossy(), namespaces.clone());
+        let config = config(name, &logs.to_string_lossy(), namespaces);
         let request =
             RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: handler.to_owned() };
         let answer = cri.call(async |runtime| runtime.run_pod_sandbox(request).await);
@@ -158,10 +158,9 @@ impl<'n> Pod<'n> {
             log_path: format!("{name}.{attempt}.log"),
             linux: Some(LinuxContainerConfig {
                 security_context: Some(LinuxContainerSecurityContext {
-                    namespace_options: Some(self.namespaces.clone()),
+                    namespace_options: Some(self.namespaces),
                     ..LinuxContainerSecurityContext::default()
                 }),
-                ..LinuxContainerConfig::default()
             }),
             ..ContainerConfig::default()
         }

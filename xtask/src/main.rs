@@ -5,7 +5,10 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod lint;
+mod miri;
+mod model;
 mod setup;
 mod sh;
 mod test;
@@ -24,7 +27,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 8] = [
     Task {
         name: "setup",
         arguments: "",
@@ -55,6 +58,18 @@ const TASKS: [Task; 6] = [
         arguments: "[GROUP] [--json FILE]",
         about: "run the benchmarks and write docs/benchmarks.md",
         run: bench::task,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "[TARGET] [--seconds N] [--seed S] [--at E]",
+        about: "fuzz what reads bytes from outside",
+        run: fuzz::task,
+    },
+    Task {
+        name: "miri",
+        arguments: "",
+        about: "run the tests of shmem and openamp under Miri (needs nightly Rust)",
+        run: miri::task,
     },
 ];
 

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOKS: u32 = 1 << 16;
 
 /// One half of a link with one endpoint bound.
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Half<'b> {
     /// The driver's.
     Host(Host, EndpointId, Window<'b>),

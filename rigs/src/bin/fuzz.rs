@@ -20,7 +20,7 @@ const SECONDS: u64 = 10;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    match Wish::parse(&arguments).map(|wish| wish.fulfil()) {
+    match Wish::parse(&arguments).map(Wish::fulfil) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -47,15 +47,18 @@ fn measure() -> Result<()> {
     for len in LENGTHS {
         tell("limit", &format!("memcpy, {len} bytes"), "MiB/s", &samples(|| Ok(memcpy(len)))?)?;
     }
+    // The compiled peer lies beside this program, in the build's own directory.
+    let directory = env::current_exe()?.parent().map(PathBuf::from).context("no directory")?;
+    let c =
+        c_library::directory().map(|library| c_library::compile_peer(&library, &directory)).transpose()?;
     for wait in Wait::ALL {
         tell("limit", &format!("ping-pong, {}", wait.name()), "ns", &ping_pong(wait)?)?;
         rings(wait)?;
+        if let Some(c) = &c {
+            c_on_both_sides(c, wait)?;
+        }
     }
-    let Some(library) = c_library::directory() else { return Ok(()) };
-    // The compiled peer lies beside this program, in the build's own directory.
-    let directory = env::current_exe()?.parent().map(PathBuf::from).context("no directory")?;
-    let peer = c_library::compile_peer(&library, &directory)?;
-    Wait::ALL.into_iter().try_for_each(|wait| c_on_both_sides(&peer, wait))
+    Ok(())
 }
 
 /// Our driver here, our device there.

@@ -5,8 +5,11 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod kills;
 mod lint;
+mod miri;
+mod model;
 mod setup;
 mod sh;
 mod test;
@@ -25,7 +28,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "setup",
         arguments: "",
@@ -62,6 +65,18 @@ const TASKS: [Task; 7] = [
         arguments: "[GROUP] [--json FILE]",
         about: "run the benchmarks and write docs/benchmarks.md",
         run: bench::task,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "[TARGET] [--seconds N] [--seed S] [--at E]",
+        about: "fuzz what reads bytes from outside",
+        run: fuzz::task,
+    },
+    Task {
+        name: "miri",
+        arguments: "",
+        about: "run the tests of shmem and openamp under Miri (needs nightly Rust)",
+        run: miri::task,
     },
 ];
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::setup::{self, Tools};
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{build, no_arguments};
+use crate::{build, fuzz, model, no_arguments};
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
@@ -29,7 +29,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 /// Runs everything and counts as it goes.
 fn all(count: &mut Count) -> Result<()> {
     let workspace = Workspace::find()?;
-    let mut steps = Steps::new(build::STEPS + 3);
+    let mut steps = Steps::new(build::STEPS + 5);
     steps.next("looking for what is missing");
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
@@ -37,6 +37,10 @@ fn all(count: &mut Count) -> Result<()> {
     let units =
         ["test", "--workspace", "--exclude", "qemu-tests", "--exclude", "cri-tests", "--no-fail-fast"];
     *count += run(workspace.cargo().args(units))?;
+    steps.next("model checking");
+    *count += run(&mut model::test(&workspace))?;
+    steps.next("fuzzing");
+    *count += fuzzed(fuzz::build(&workspace)?.args(["--seconds", FUZZ_SECONDS]))?;
     steps.next("tests under containerd");
     *count += run(&mut under_containerd(&workspace, &tools))?;
     Ok(())
@@ -60,6 +64,16 @@ fn under_containerd(workspace: &Workspace, tools: &Tools) -> Command {
     }
     cargo.envs(variables);
     cargo
+}
+
+/// How long all targets together are fuzzed: enough to see that they run.
+const FUZZ_SECONDS: &str = "10";
+
+/// Runs the fuzzer; each target that says how far it got counts as a test.
+fn fuzzed(fuzzer: &mut Command) -> Result<Count> {
+    let mut count = Count::default();
+    let status = sh::watch(fuzzer, |line| count.passed += u64::from(line.contains(" executions, ")))?;
+    Ok(count.closed(status.success()))
 }
 
 /// Runs `cargo test` and counts.

@@ -4,7 +4,11 @@
 //! coherent cluster and between a process and an emulated core. A remote outside that domain would need the
 //! outer-shareable forms (Linux `include/linux/virtio_ring.h`, note on heterogeneous CPUs).
 
+#[cfg(not(loom))]
 use core::sync::atomic::{Ordering, fence};
+
+#[cfg(loom)]
+use loom::sync::atomic::{Ordering, fence};
 
 /// Orders every earlier access before every later one: between publishing an index and reading the peer's flags.
 #[inline]

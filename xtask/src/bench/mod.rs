@@ -9,6 +9,7 @@ mod idle;
 mod life;
 mod proc;
 mod report;
+mod rings;
 mod size;
 mod stage;
 mod streams;
@@ -41,8 +42,9 @@ enum Run {
 }
 
 /// `size` comes first: it builds, and what is measured later should not share the machine with a compiler.
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group { name: "size", about: "Size of the programs", run: Run::Files(size::run) },
+    Group { name: "rings", about: "Rings between two processes", run: Run::Files(rings::run) },
     Group { name: "life", about: "A container's life", run: Run::Containers(life::run) },
     Group { name: "idle", about: "What an idle container costs", run: Run::Containers(idle::run) },
     Group { name: "first-byte", about: "To the first console byte", run: Run::Containers(first_byte::run) },
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_known_ones() {
         let error = chosen(Some("siez")).err().unwrap().to_string();
-        assert!(error.ends_with("the groups are size, life, idle, first-byte, channel"), "{error}");
+        assert!(error.ends_with("the groups are size, rings, life, idle, first-byte, channel"), "{error}");
         assert_eq!(chosen(None).unwrap().len(), GROUPS.len());
     }
 }

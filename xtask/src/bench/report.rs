@@ -20,6 +20,8 @@ pub(crate) enum Unit {
     Milliseconds,
     /// Microseconds; shown with separators.
     Microseconds,
+    /// Nanoseconds; shown with separators.
+    Nanoseconds,
     /// 1024 * 1024 bytes per second; shown with one decimal.
     MebibytesPerSecond,
     /// Things.
@@ -33,6 +35,7 @@ impl Unit {
             Self::Kibibytes => "KiB",
             Self::Milliseconds => "ms",
             Self::Microseconds => "us",
+            Self::Nanoseconds => "ns",
             Self::MebibytesPerSecond => "MiB/s",
             Self::Count => "",
         }
@@ -41,7 +44,7 @@ impl Unit {
     fn show(self, value: f64) -> String {
         match self {
             Self::Milliseconds | Self::MebibytesPerSecond => format!("{value:.1}"),
-            Self::Bytes | Self::Kibibytes | Self::Microseconds | Self::Count => {
+            Self::Bytes | Self::Kibibytes | Self::Microseconds | Self::Nanoseconds | Self::Count => {
                 grouped(&format!("{value:.0}"))
             }
         }
@@ -55,6 +58,10 @@ enum Statistic {
     Median,
     /// The smallest one that is not exceeded by 99 of 100 samples.
     Percentile99,
+    /// The smallest one: what is left when nobody else has the cores.
+    Smallest,
+    /// The largest one, likewise for what had better be large.
+    Largest,
 }
 
 impl Statistic {
@@ -68,6 +75,8 @@ impl Statistic {
                     (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
                 Some(f64::midpoint(*low, *high))
             }
+            Self::Smallest => sorted.first().copied(),
+            Self::Largest => sorted.last().copied(),
             Self::Percentile99 => sorted.get((sorted.len() * 99).div_ceil(100).checked_sub(1)?).copied(),
         }
     }
@@ -100,6 +109,16 @@ impl Measurement {
         Self::with(Statistic::Percentile99, what, unit, samples)
     }
 
+    /// The best of the samples instead of the median, of the peer as well.
+    ///
+    /// # Errors
+    /// There are no samples.
+    pub(crate) fn best(what: &str, unit: Unit, samples: &[f64]) -> Result<Self> {
+        let statistic =
+            if unit == Unit::MebibytesPerSecond { Statistic::Largest } else { Statistic::Smallest };
+        Self::with(statistic, what, unit, samples)
+    }
+
     fn with(statistic: Statistic, what: &str, unit: Unit, samples: &[f64]) -> Result<Self> {
         let value = statistic.of(samples).with_context(|| format!("{what}: no samples"))?;
         let (what, samples) = (what.to_owned(), samples.len());
@@ -126,6 +145,11 @@ impl Measurement {
     pub(crate) fn share(self, most: f64) -> Self {
         let budget = self.peer.as_ref().map(|(_, value)| value * most);
         Self { budget, ..self }
+    }
+
+    /// The statistic of the samples.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
     }
 
     pub(crate) fn is_within_budget(&self) -> bool {
@@ -256,6 +280,12 @@ mod tests {
         let row =
             Measurement::new("switches", Unit::Count, &[3.0]).unwrap().peer("runc", &[0.0]).unwrap().row();
         assert_eq!(row, "| switches | 3 |  |  | runc: 0 |  | 1 |\n");
+    }
+
+    #[test]
+    fn the_best_time_is_the_smallest_and_the_best_throughput_the_largest() {
+        let best = |unit| Measurement::best("it", unit, &[3.0, 1.0, 2.0]).unwrap().value();
+        assert_eq!((best(Unit::Nanoseconds), best(Unit::MebibytesPerSecond)), (1.0, 3.0));
     }
 
     #[test]

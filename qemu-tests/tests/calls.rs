@@ -9,8 +9,8 @@ use std::thread;
 
 use containerd_shim_protos::TaskClient;
 use containerd_shim_protos::api::{
-    CreateTaskRequest, DeleteRequest, DeleteResponse, KillRequest, PidsRequest, ShutdownRequest,
-    StateRequest, WaitRequest,
+    ConnectRequest, CreateTaskRequest, DeleteRequest, DeleteResponse, KillRequest, PidsRequest,
+    ShutdownRequest, StateRequest, WaitRequest,
 };
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
@@ -162,6 +162,20 @@ fn many_waits_hold_no_threads_and_are_all_answered() {
     }
     let delete = DeleteRequest { id, ..Default::default() };
     client.delete(context::with_duration(DEADLINE), &delete).expect("deleted");
+}
+
+#[test]
+fn a_restarted_containerd_that_finds_no_container_ends_the_server() {
+    let bundle = bundle();
+    let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
+    let pid = Server::pid(bundle.path());
+    let request = ConnectRequest { id: "c1".to_owned(), ..Default::default() };
+    let answer = TaskClient::new(server.connect()).connect(context::with_duration(DEADLINE), &request);
+    let Err(Error::RpcStatus(status)) = answer else { panic!("{answer:?}") };
+    assert_eq!(status.code(), Code::NOT_FOUND);
+    wait_for("the server's end", DEADLINE, || (!lives(pid)).then_some(())).expect("it ends by itself");
+    let socket = server.address.strip_prefix("unix://").expect("a unix address");
+    assert!(!Path::new(socket).exists());
 }
 
 #[test]

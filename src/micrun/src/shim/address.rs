@@ -183,7 +183,47 @@ fn is_served(mut connection: File) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
     use super::*;
+
+    /// What [`answers`] says of a listener that `serve` is let loose on.
+    fn with(serve: impl FnOnce(UnixListener) + Send + 'static) -> bool {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let server = thread::spawn(move || serve(listener));
+        let answered = answers(&path);
+        server.join().expect("no panic");
+        answered
+    }
+
+    #[test]
+    fn a_server_answers() {
+        assert!(with(|listener| {
+            let (mut connection, _) = listener.accept().expect("a connection");
+            let mut ping = [0; PING.len()];
+            connection.read_exact(&mut ping).expect("a request");
+            connection.write_all(&ping).expect("answered");
+        }));
+    }
+
+    #[test]
+    fn a_listener_that_is_closed_upon_the_connection_does_not() {
+        assert!(!with(|listener| {
+            poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).expect("polled");
+        }));
+    }
+
+    #[test]
+    fn a_socket_without_a_listener_does_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        drop(UnixListener::bind(&path).expect("bound"));
+        assert!(!answers(&path));
+        assert!(!answers(&dir.path().join("missing")));
+    }
 
     fn noted_in(content: &str) -> Option<PathBuf> {
         let bundle = tempfile::tempdir().expect("a directory");

@@ -2,7 +2,7 @@
 //!
 //! The calls and their bytes are MICA's (`rpc_server` of micad, MICA ABI section 4.7). Upstream serves them as root, on
 //! any path, and runs programs too; here the RTOS sees what the container sees. Paths are resolved inside its root file
-//! system and mounts ([`root`]), files are plain files, handles are numbers of ours, text printed to the standard streams
+//! system and mounts (`root.rs`), files are plain files, handles are numbers of ours, text printed to the standard streams
 //! goes to the container's console, and calls that would reach the network or start a program are refused.
 //!
 //! A call may block as its file system may, so it is not for the reactor's thread.

@@ -1,6 +1,6 @@
 //! Announcements, by themselves: names from a remote reach logs and decide who gets the console.
 
-use openamp::rpmsg::{Announcement, Name};
+use openamp::rpmsg::{ADDR_ANY, Announcement, Name};
 
 use super::{Runner, Source, mutate};
 
@@ -23,7 +23,9 @@ pub(super) fn runner() -> Runner {
 
 fn valid(source: &mut Source) -> Announcement {
     let name = Name::new(NAMES[source.below(NAMES.len())]).expect("a name");
-    Announcement { name, addr: source.tricky() as u32, created: source.one_in(2) }
+    // The address that means "any" is nobody's.
+    let addr = (source.tricky() as u32).min(ADDR_ANY - 1);
+    Announcement { name, addr, created: source.one_in(2) }
 }
 
 /// What holds for every announcement that is accepted.

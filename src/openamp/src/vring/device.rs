@@ -23,12 +23,14 @@ pub struct DeviceQueue {
     vring: u8,
     available: u16,
     used: u16,
+    /// The driver's index as last read: the ring is not looked at again before these are taken.
+    seen: u16,
 }
 
 impl DeviceQueue {
     /// A queue at its beginning; the driver has initialised the ring.
     pub fn new(ring: Geometry, vring: u8) -> DeviceQueue {
-        DeviceQueue { ring, vring, available: 0, used: 0 }
+        DeviceQueue { ring, vring, available: 0, used: 0, seen: 0 }
     }
 
     /// Back to the beginning, as after [`Self::new`].
@@ -51,16 +53,9 @@ impl DeviceQueue {
     /// Takes the next offered buffer.
     pub fn take(&mut self, memory: &impl Memory) -> Result<Option<Offered>, Violation> {
         let (vring, num) = (self.vring, self.ring.num);
-        let index = memory.load_u16(self.ring.available() + 2)?;
-        let ahead = index.wrapping_sub(self.available);
-        if ahead > num {
-            return Err(Violation::AvailableIndex { vring, index, ahead, last: self.available, num });
-        }
-        if ahead == 0 {
+        if self.available == self.seen && !self.look(memory)? {
             return Ok(None);
         }
-        // Pairs with the driver's write barrier between the slot and this index.
-        barrier::read();
         let id = memory.load_u16(self.ring.available_slot(self.available))?;
         if id >= num {
             return Err(Violation::AvailableId { vring, id, num });
@@ -94,6 +89,20 @@ impl DeviceQueue {
         memory.store_u16(self.ring.used(), if wanted { 0 } else { NO_NOTIFY })?;
         barrier::full();
         Ok(())
+    }
+
+    /// Reads the available index; true if it moved, by no more than the ring holds.
+    fn look(&mut self, memory: &impl Memory) -> Result<bool, Violation> {
+        let index = memory.load_u16(self.ring.available() + 2)?;
+        let ahead = index.wrapping_sub(self.available);
+        if ahead > self.ring.num {
+            let (vring, last, num) = (self.vring, self.available, self.ring.num);
+            return Err(Violation::AvailableIndex { vring, index, ahead, last, num });
+        }
+        self.seen = index;
+        // Pairs with the driver's write barrier between the slot and this index.
+        barrier::read();
+        Ok(ahead != 0)
     }
 
     fn describe(&self, memory: &impl Memory, id: u16) -> Result<Offered, Violation> {

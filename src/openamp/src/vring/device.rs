@@ -2,7 +2,7 @@
 
 use shmem::{Memory, barrier};
 
-use super::{DESC_INDIRECT, DESC_NEXT, Geometry, NO_NOTIFY};
+use super::{DESC_INDIRECT, DESC_NEXT, Geometry, MAX_NUM, NO_NOTIFY};
 use crate::Violation;
 
 /// A buffer that the driver offers, copied out of its descriptor once.
@@ -25,12 +25,14 @@ pub struct DeviceQueue {
     used: u16,
     /// The driver's index as last read: the ring is not looked at again before these are taken.
     seen: u16,
+    /// The slots from `available` to `seen`, copied all at once: the driver goes on writing beside them.
+    offered: [u16; MAX_NUM as usize],
 }
 
 impl DeviceQueue {
     /// A queue at its beginning; the driver has initialised the ring.
     pub fn new(ring: Geometry, vring: u8) -> DeviceQueue {
-        DeviceQueue { ring, vring, available: 0, used: 0, seen: 0 }
+        DeviceQueue { ring, vring, available: 0, used: 0, seen: 0, offered: [0; MAX_NUM as usize] }
     }
 
     /// Back to the beginning, as after [`Self::new`].
@@ -56,7 +58,7 @@ impl DeviceQueue {
         if self.available == self.seen && !self.look(memory)? {
             return Ok(None);
         }
-        let id = memory.load_u16(self.ring.available_slot(self.available))?;
+        let id = self.offered[self.ring.place(self.available)];
         if id >= num {
             return Err(Violation::AvailableId { vring, id, num });
         }
@@ -91,7 +93,7 @@ impl DeviceQueue {
         Ok(())
     }
 
-    /// Reads the available index; true if it moved, by no more than the ring holds.
+    /// Reads the available index and what it announces; true if it moved, by no more than the ring holds.
     fn look(&mut self, memory: &impl Memory) -> Result<bool, Violation> {
         let index = memory.load_u16(self.ring.available() + 2)?;
         let ahead = index.wrapping_sub(self.available);
@@ -99,9 +101,13 @@ impl DeviceQueue {
             let (vring, last, num) = (self.vring, self.available, self.ring.num);
             return Err(Violation::AvailableIndex { vring, index, ahead, last, num });
         }
-        self.seen = index;
         // Pairs with the driver's write barrier between the slot and this index.
         barrier::read();
+        while self.seen != index {
+            let slot = memory.load_u16(self.ring.available_slot(self.seen))?;
+            self.offered[self.ring.place(self.seen)] = slot;
+            self.seen = self.seen.wrapping_add(1);
+        }
         Ok(ahead != 0)
     }
 

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use openamp::vring::{DeviceQueue, DriverQueue, Geometry};
+use openamp::placement::BUFFER_LEN;
+use openamp::vring::{Buffers, DeviceQueue, DriverQueue, Geometry};
 use shmem::{Fault, Memory};
 
 const RING: Geometry = Geometry { base: 0, num: 2, align: 4 };
-/// Two buffers of one word each, behind the ring.
+/// Two buffers behind the ring, of which one word each is there.
 const BUFFERS: usize = 0x100;
-const SIZE: usize = 0x200;
+const RX: Buffers = Buffers { addr: BUFFERS as u64, writable: true };
+const SIZE: usize = BUFFERS + 2 * BUFFER_LEN;
 
 /// One atomic word per field, accessed without any order of its own: all order comes from the barriers.
 struct Model(BTreeMap<usize, AtomicU64>);
@@ -26,7 +28,7 @@ impl Model {
         let descriptors = (0..num).flat_map(|id| [0, 8, 12, 14].map(|field| 16 * id + field));
         let available = (0..2 + num).map(|field| 16 * num + 2 * field);
         let elements = (0..2 * num).map(|field| used + 4 + 4 * field);
-        let buffers = (0..num).map(|id| BUFFERS + 8 * id);
+        let buffers = (0..num).map(|id| BUFFERS + BUFFER_LEN * id);
         let fields = descriptors.chain(available).chain([used, used + 2]).chain(elements).chain(buffers);
         Model(fields.map(|at| (at, AtomicU64::new(0))).collect())
     }
@@ -73,7 +75,7 @@ impl Memory for Model {
 }
 
 fn buffer(id: u16) -> usize {
-    BUFFERS + 8 * usize::from(id)
+    BUFFERS + BUFFER_LEN * usize::from(id)
 }
 
 fn check(bound: usize, test: impl Fn() + Sync + Send + 'static) {
@@ -86,7 +88,7 @@ fn check(bound: usize, test: impl Fn() + Sync + Send + 'static) {
 fn offer(driver: &mut DriverQueue, memory: &Model, word: u64) {
     let id = driver.take().expect("a free descriptor");
     memory.store_u64(buffer(id), word).expect("a buffer");
-    driver.offer(memory, id, buffer(id) as u64, true).expect("offered");
+    driver.offer(memory, id).expect("offered");
 }
 
 /// What the driver put into a buffer is what the device finds there, and the other way round.
@@ -94,7 +96,7 @@ fn offer(driver: &mut DriverQueue, memory: &Model, word: u64) {
 fn a_buffer_is_seen_whole_on_the_other_side() {
     check(3, || {
         let memory = Arc::new(Model::new());
-        let mut driver = DriverQueue::new(&*memory, RING, 0).expect("a ring");
+        let mut driver = DriverQueue::new(&*memory, RING, 0, RX).expect("a ring");
         let theirs = Arc::clone(&memory);
         let device = thread::spawn(move || {
             let mut device = DeviceQueue::new(RING, 0);
@@ -132,7 +134,7 @@ fn a_buffer_is_seen_whole_on_the_other_side() {
 fn no_kick_is_lost_on_the_way_to_the_device() {
     check(3, || {
         let memory = Arc::new(Model::new());
-        let mut driver = DriverQueue::new(&*memory, RING, 0).expect("a ring");
+        let mut driver = DriverQueue::new(&*memory, RING, 0, RX).expect("a ring");
         let mut device = DeviceQueue::new(RING, 0);
         device.notify_me(&*memory, false).expect("a flag");
         let theirs = Arc::clone(&memory);
@@ -152,7 +154,7 @@ fn no_kick_is_lost_on_the_way_to_the_device() {
 fn no_kick_is_lost_on_the_way_to_the_driver() {
     check(3, || {
         let memory = Arc::new(Model::new());
-        let mut driver = DriverQueue::new(&*memory, RING, 0).expect("a ring");
+        let mut driver = DriverQueue::new(&*memory, RING, 0, RX).expect("a ring");
         driver.notify_me(&*memory, false).expect("a flag");
         offer(&mut driver, &memory, 100);
         let mut device = DeviceQueue::new(RING, 0);

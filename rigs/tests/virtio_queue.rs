@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use openamp::vring::{DeviceQueue, DriverQueue, Geometry};
+use openamp::placement::BUFFER_LEN;
+use openamp::vring::{Buffers, DeviceQueue, DriverQueue, Geometry};
 use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use shmem::{Mapping, Window};
@@ -89,23 +90,24 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn rust_vmm_is_the_device(ring in geometry(), steps in steps()) {
+    fn rust_vmm_is_the_device(ring in geometry(), first: u32, writable: bool, steps in steps()) {
         let shared = Shared::new();
         let memory = shared.window();
-        let mut driver = DriverQueue::new(&memory, ring, 0).expect("a ring");
+        let buffers = Buffers { addr: first.into(), writable };
+        let mut driver = DriverQueue::new(&memory, ring, 0, buffers).expect("a ring");
         let mut device = their_device(ring);
         prop_assert!(device.is_valid(&shared.theirs));
         let (mut offered, mut held, mut used) = (VecDeque::new(), Vec::new(), VecDeque::new());
         let (mut driver_listens, mut device_listens) = (true, true);
         for step in steps {
             match step {
-                Step::Offer { len, writable } => {
+                Step::Offer { .. } => {
                     let Some(id) = driver.take() else {
                         prop_assert_eq!(offered.len() + held.len() + used.len(), usize::from(ring.num));
                         continue;
                     };
-                    let addr = u64::from(len) * 8;
-                    driver.offer(&memory, id, addr, writable).expect("no violation");
+                    let addr = buffers.addr + BUFFER_LEN as u64 * u64::from(id);
+                    driver.offer(&memory, id).expect("no violation");
                     offered.push_back((id, addr, writable));
                     prop_assert_eq!(driver.wants_kick(&memory), Ok(device_listens));
                 }

@@ -7,6 +7,11 @@ use openamp::Violation;
 use openamp::rpmsg::{PAYLOAD_LEN, SendError};
 use shmem::Memory;
 
+/// Length of the buffer that the host sends in first once it is linked: the activation message had the one before.
+fn descriptor_len() -> usize {
+    placement(8).rings[1].base + 16 + 8
+}
+
 #[test]
 fn a_full_ring_asks_for_room_and_gets_a_kick() {
     let mut backing = backing();
@@ -40,8 +45,8 @@ fn a_remote_takes_descriptors_that_end_with_the_message() {
     let memory = window(&mut backing);
     let (mut host, ours, mut remote, theirs) = linked(&memory, 8);
     host.send(&memory, ours, b"ping").expect("room");
-    // What a Linux host writes there: header and payload, not the whole buffer. Descriptor 0 is the one used last.
-    memory.store_u32(placement(8).rings[1].base + 8, 16 + 4).expect("in bounds");
+    // What a Linux host writes there: header and payload, not the whole buffer.
+    memory.store_u32(descriptor_len(), 16 + 4).expect("in bounds");
     let mut payload = [0; PAYLOAD_LEN];
     let received = remote.receive(&memory, &mut payload).expect("no violation").expect("a message");
     assert_eq!((received.endpoint, &payload[..received.len]), (theirs, &b"ping"[..]));
@@ -52,14 +57,13 @@ fn a_remote_refuses_a_message_longer_than_its_descriptor() {
     let mut backing = backing();
     let memory = window(&mut backing);
     let (mut host, ours, mut remote, _) = linked(&memory, 8);
-    let descriptor_len = placement(8).rings[1].base + 8;
     let mut payload = [0; PAYLOAD_LEN];
     host.send(&memory, ours, b"ping").expect("room");
-    memory.store_u32(descriptor_len, 16 + 3).expect("in bounds");
+    memory.store_u32(descriptor_len(), 16 + 3).expect("in bounds");
     assert_eq!(remote.receive(&memory, &mut payload), Err(Violation::MessageLength { len: 4, room: 3 }));
     let (mut host, ours, mut remote, _) = linked(&memory, 8);
     host.send(&memory, ours, b"ping").expect("room");
-    memory.store_u32(descriptor_len, 15).expect("in bounds");
+    memory.store_u32(descriptor_len(), 15).expect("in bounds");
     let refused = remote.receive(&memory, &mut payload).expect_err("no room for a header");
     assert!(matches!(refused, Violation::Buffer { vring: 1, len: 15, .. }), "{refused}");
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::Violation;
 use crate::placement::{BUFFER_LEN, Placement};
 use crate::resource_table::Layout;
-use crate::vring::DriverQueue;
+use crate::vring::{Buffers, DriverQueue};
 
 /// One link to a remote. Not tied to the memory: that is passed in per call and must always be the same.
 #[derive(Debug)]
@@ -32,8 +32,9 @@ impl Host {
         let [rx_ring, tx_ring] = placement.rings;
         let buffers = BUFFER_LEN * (usize::from(rx_ring.num) + usize::from(tx_ring.num));
         memory.zero(placement.buffers[0], buffers)?;
-        let rx = DriverQueue::new(memory, rx_ring, 0)?;
-        let tx = DriverQueue::new(memory, tx_ring, 1)?;
+        let [rx_buffers, tx_buffers] = placement.buffers.map(|at| u64::from(placement.da) + at as u64);
+        let rx = DriverQueue::new(memory, rx_ring, 0, Buffers { addr: rx_buffers, writable: true })?;
+        let tx = DriverQueue::new(memory, tx_ring, 1, Buffers { addr: tx_buffers, writable: false })?;
         // Steady state needs no word of consumed messages; see `want_room` for when it does.
         tx.notify_me(memory, false)?;
         let endpoints = Endpoints::new();
@@ -186,17 +187,12 @@ impl Host {
     }
 
     fn offer_rx(&mut self, memory: &impl Memory, id: u16) -> Result<(), Violation> {
-        let addr = self.address(self.buffer(0, id));
         self.offered = true;
-        self.rx.offer(memory, id, addr, true)
+        self.rx.offer(memory, id)
     }
 
     fn buffer(&self, ring: usize, id: u16) -> usize {
         self.placement.buffers[ring] + BUFFER_LEN * usize::from(id)
-    }
-
-    fn address(&self, at: usize) -> u64 {
-        u64::from(self.placement.da) + at as u64
     }
 }
 
@@ -213,11 +209,14 @@ impl End for Host {
         payload: &[u8],
     ) -> Result<(), SendError> {
         let len = ends::payload_len(payload)?;
-        self.reclaim(memory)?;
+        // Not before it is needed: a ring of buffers costs the look that a single one would.
+        if self.tx.holding() == self.tx.num() {
+            self.reclaim(memory)?;
+        }
         let id = self.tx.take().ok_or(SendError::Full)?;
         let at = self.buffer(1, id);
         ends::write_message(memory, at, Header { src, dst, len }, payload)?;
-        self.tx.offer(memory, id, self.address(at), false)?;
+        self.tx.offer(memory, id)?;
         self.sent = true;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use shmem::{Memory, barrier};
 
-use super::{DESC_INDIRECT, DESC_NEXT, Geometry, NO_NOTIFY};
+use super::{DESC_INDIRECT, DESC_NEXT, Geometry, MAX_NUM, NO_NOTIFY};
 use crate::Violation;
 
 /// A buffer that the driver offers, copied out of its descriptor once.
@@ -23,12 +23,16 @@ pub struct DeviceQueue {
     vring: u8,
     available: u16,
     used: u16,
+    /// The driver's index as last read: the ring is not looked at again before these are taken.
+    seen: u16,
+    /// The slots from `available` to `seen`, copied all at once: the driver goes on writing beside them.
+    offered: [u16; MAX_NUM as usize],
 }
 
 impl DeviceQueue {
     /// A queue at its beginning; the driver has initialised the ring.
     pub fn new(ring: Geometry, vring: u8) -> DeviceQueue {
-        DeviceQueue { ring, vring, available: 0, used: 0 }
+        DeviceQueue { ring, vring, available: 0, used: 0, seen: 0, offered: [0; MAX_NUM as usize] }
     }
 
     /// Back to the beginning, as after [`Self::new`].
@@ -51,17 +55,10 @@ impl DeviceQueue {
     /// Takes the next offered buffer.
     pub fn take(&mut self, memory: &impl Memory) -> Result<Option<Offered>, Violation> {
         let (vring, num) = (self.vring, self.ring.num);
-        let index = memory.load_u16(self.ring.available() + 2)?;
-        let ahead = index.wrapping_sub(self.available);
-        if ahead > num {
-            return Err(Violation::AvailableIndex { vring, index, ahead, last: self.available, num });
-        }
-        if ahead == 0 {
+        if self.available == self.seen && !self.look(memory)? {
             return Ok(None);
         }
-        // Pairs with the driver's write barrier between the slot and this index.
-        barrier::read();
-        let id = memory.load_u16(self.ring.available_slot(self.available))?;
+        let id = self.offered[self.ring.place(self.available)];
         if id >= num {
             return Err(Violation::AvailableId { vring, id, num });
         }
@@ -94,6 +91,24 @@ impl DeviceQueue {
         memory.store_u16(self.ring.used(), if wanted { 0 } else { NO_NOTIFY })?;
         barrier::full();
         Ok(())
+    }
+
+    /// Reads the available index and what it announces; true if it moved, by no more than the ring holds.
+    fn look(&mut self, memory: &impl Memory) -> Result<bool, Violation> {
+        let index = memory.load_u16(self.ring.available() + 2)?;
+        let ahead = index.wrapping_sub(self.available);
+        if ahead > self.ring.num {
+            let (vring, last, num) = (self.vring, self.available, self.ring.num);
+            return Err(Violation::AvailableIndex { vring, index, ahead, last, num });
+        }
+        // Pairs with the driver's write barrier between the slot and this index.
+        barrier::read();
+        while self.seen != index {
+            let slot = memory.load_u16(self.ring.available_slot(self.seen))?;
+            self.offered[self.ring.place(self.seen)] = slot;
+            self.seen = self.seen.wrapping_add(1);
+        }
+        Ok(ahead != 0)
     }
 
     fn describe(&self, memory: &impl Memory, id: u16) -> Result<Offered, Violation> {

@@ -2,9 +2,19 @@
 
 use shmem::{Memory, barrier};
 
+use super::ids::Ids;
 use super::{DESC_WRITE, Geometry, MAX_NUM, NO_NOTIFY};
 use crate::Violation;
 use crate::placement::BUFFER_LEN;
+
+/// The buffers of a ring: as many as descriptors, [`BUFFER_LEN`] bytes each, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffers {
+    /// Device address of the first.
+    pub addr: u64,
+    /// The device writes into them.
+    pub writable: bool,
+}
 
 /// A buffer that came back: descriptor number and the length that the device claims, not yet believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +27,21 @@ pub struct Used {
 
 /// One ring seen from the driver. Everything it believes is kept here; the shared copy is only written.
 ///
-/// Descriptor `i` always names buffer `i`, so that nothing the device writes can move a buffer.
+/// Descriptor `i` always names buffer `i`, so that nothing the device writes can move a buffer, and a descriptor is
+/// written once.
 #[derive(Debug)]
 pub struct DriverQueue {
     ring: Geometry,
     vring: u8,
+    buffers: Buffers,
     available: u16,
     used: u16,
     /// The device's used index as last read: the ring is not looked at again before these are handled.
     seen: u16,
-    /// Bit `id`: the device holds that descriptor.
-    held: [u64; MAX_NUM as usize / 64],
+    /// Descriptors that name their buffer in memory already. The device's cache keeps them as long as nobody writes.
+    described: Ids,
+    /// Descriptors that the device holds.
+    held: Ids,
     holding: u16,
     /// Descriptors that nobody holds, the first `spare` entries, last freed on top (OpenAMP's order).
     free: [u16; MAX_NUM as usize],
@@ -36,7 +50,12 @@ pub struct DriverQueue {
 
 impl DriverQueue {
     /// Zeroes the ring in `memory`, chains the descriptors as OpenAMP does and keeps all of them free.
-    pub fn new(memory: &impl Memory, ring: Geometry, vring: u8) -> Result<DriverQueue, Violation> {
+    pub fn new(
+        memory: &impl Memory,
+        ring: Geometry,
+        vring: u8,
+        buffers: Buffers,
+    ) -> Result<DriverQueue, Violation> {
         memory.zero(ring.base, ring.size())?;
         let mut free = [0; MAX_NUM as usize];
         for id in 0..ring.num {
@@ -45,14 +64,15 @@ impl DriverQueue {
             memory.store_u16(ring.descriptor(id) + 14, next)?;
             free[usize::from(ring.num - 1 - id)] = id;
         }
-        let held = [0; MAX_NUM as usize / 64];
         Ok(DriverQueue {
             ring,
             vring,
+            buffers,
             available: 0,
             used: 0,
             seen: 0,
-            held,
+            described: Ids::default(),
+            held: Ids::default(),
             holding: 0,
             free,
             spare: ring.num,
@@ -71,21 +91,14 @@ impl DriverQueue {
         self.spare += 1;
     }
 
-    /// Offers the caller's buffer `id` at device address `addr` to the device, which may write into it if `writable`.
-    pub fn offer(
-        &mut self,
-        memory: &impl Memory,
-        id: u16,
-        addr: u64,
-        writable: bool,
-    ) -> Result<(), Violation> {
-        if id >= self.ring.num || self.is_held(id) {
+    /// Offers the caller's buffer `id` to the device.
+    pub fn offer(&mut self, memory: &impl Memory, id: u16) -> Result<(), Violation> {
+        if id >= self.ring.num || self.held.contains(id) {
             return Err(Violation::NotOurs { vring: self.vring, id });
         }
-        let descriptor = self.ring.descriptor(id);
-        memory.store_u64(descriptor, addr)?;
-        memory.store_u32(descriptor + 8, BUFFER_LEN as u32)?;
-        memory.store_u16(descriptor + 12, if writable { DESC_WRITE } else { 0 })?;
+        if !self.described.contains(id) {
+            self.describe(memory, id)?;
+        }
         memory.store_u16(self.ring.available_slot(self.available), id)?;
         self.hold(id);
         self.available = self.available.wrapping_add(1);
@@ -147,20 +160,26 @@ impl DriverQueue {
         Ok(ahead != 0)
     }
 
-    fn is_held(&self, id: u16) -> bool {
-        self.held.get(usize::from(id / 64)).is_some_and(|word| word & (1 << (id % 64)) != 0)
+    fn describe(&mut self, memory: &impl Memory, id: u16) -> Result<(), Violation> {
+        let Buffers { addr, writable } = self.buffers;
+        let descriptor = self.ring.descriptor(id);
+        memory.store_u64(descriptor, addr + BUFFER_LEN as u64 * u64::from(id))?;
+        memory.store_u32(descriptor + 8, BUFFER_LEN as u32)?;
+        memory.store_u16(descriptor + 12, if writable { DESC_WRITE } else { 0 })?;
+        self.described.insert(id);
+        Ok(())
     }
 
     fn hold(&mut self, id: u16) {
-        self.held[usize::from(id / 64)] |= 1 << (id % 64);
+        self.held.insert(id);
         self.holding += 1;
     }
 
     /// Takes `id` back; false if the device did not hold it.
     fn release(&mut self, id: u16) -> bool {
-        let held = self.is_held(id);
+        let held = self.held.contains(id);
         if held {
-            self.held[usize::from(id / 64)] &= !(1 << (id % 64));
+            self.held.remove(id);
             self.holding -= 1;
         }
         held

@@ -17,6 +17,11 @@ impl Geometry {
         self.base + 16 * usize::from(id)
     }
 
+    /// Place in either ring for the free-running `index`.
+    pub(crate) fn place(&self, index: u16) -> usize {
+        usize::from(index & (self.num - 1))
+    }
+
     /// Flags of the available ring, `{u16 flags, u16 idx, u16 ring[num], u16 used_event}`.
     pub(crate) fn available(&self) -> usize {
         self.base + 16 * usize::from(self.num)
@@ -24,7 +29,7 @@ impl Geometry {
 
     /// Slot of the available ring for the free-running `index`.
     pub(crate) fn available_slot(&self, index: u16) -> usize {
-        self.available() + 4 + 2 * usize::from(index & (self.num - 1))
+        self.available() + 4 + 2 * self.place(index)
     }
 
     /// Flags of the used ring, `{u16 flags, u16 idx, {u32 id, u32 len}[num], u16 avail_event}`.
@@ -34,7 +39,7 @@ impl Geometry {
 
     /// Slot of the used ring for the free-running `index`.
     pub(crate) fn used_slot(&self, index: u16) -> usize {
-        self.used() + 4 + 8 * usize::from(index & (self.num - 1))
+        self.used() + 4 + 8 * self.place(index)
     }
 
     /// Bytes from `base` to the end of the ring.

@@ -3,9 +3,10 @@
 mod device;
 mod driver;
 mod geometry;
+mod ids;
 
 pub use device::{DeviceQueue, Offered};
-pub use driver::{DriverQueue, Used};
+pub use driver::{Buffers, DriverQueue, Used};
 pub use geometry::Geometry;
 
 /// Most descriptors in one ring: what Linux uses at most per direction.

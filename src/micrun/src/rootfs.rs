@@ -166,21 +166,21 @@ pub fn unmount(path: &Path) -> nix::Result<()> {
 }
 
 fn mount_at(target: &Path, wanted: &Mount) -> nix::Result<()> {
-    attach(target, wanted)?;
-    protect(target, wanted)
+    let flags = attach(target, wanted)?;
+    protect(target, flags)
 }
 
-/// Mounts on `target`. What is bound can be written until [`protect`] has been called.
-pub(crate) fn attach(target: &Path, wanted: &Mount) -> nix::Result<()> {
+/// Mounts on `target`, and gives the flags for [`protect`]: until then what is bound can be written.
+pub(crate) fn attach(target: &Path, wanted: &Mount) -> nix::Result<MsFlags> {
     let (flags, data) = parse_options(&wanted.options);
     let data = (!data.is_empty()).then_some(data.as_str());
-    mount(Some(wanted.source.as_str()), target, Some(wanted.kind.as_str()), flags, data)
+    mount(Some(wanted.source.as_str()), target, Some(wanted.kind.as_str()), flags, data)?;
+    Ok(flags)
 }
 
-/// Makes a bind mount read-only if that is wanted: it takes other flags only when it is mounted again. `target` leads to
+/// Makes a bind mount read-only if its flags say so: it takes other flags only when it is mounted again. `target` leads to
 /// what is mounted, not to what it is mounted on.
-pub(crate) fn protect(target: &Path, wanted: &Mount) -> nix::Result<()> {
-    let (flags, _) = parse_options(&wanted.options);
+pub(crate) fn protect(target: &Path, flags: MsFlags) -> nix::Result<()> {
     if !flags.contains(MsFlags::MS_BIND | MsFlags::MS_RDONLY) {
         return Ok(());
     }

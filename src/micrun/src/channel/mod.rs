@@ -107,8 +107,10 @@ impl Channel {
                     }
                     Incoming::Announced { name, addr } if is_free(rpc) && rpc::is_rpc(&name) => {
                         let Some(endpoint) = bind(host, name, addr, announced) else { continue };
-                        let service = rpc.take().or_else(|| RpcService::start(files.clone(), waker.clone()));
-                        *rpc = service.map(|rpc| rpc.at(endpoint));
+                        if rpc.is_none() {
+                            *rpc = RpcService::start(files.clone(), waker.clone());
+                        }
+                        rpc.iter_mut().for_each(|rpc| rpc.serve(endpoint));
                     }
                     Incoming::Withdrawn(endpoint) if is_at(tty, endpoint) => *tty = None,
                     Incoming::Withdrawn(endpoint) if is_at(rpc, endpoint) => {

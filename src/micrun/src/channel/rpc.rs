@@ -41,8 +41,8 @@ impl RpcService {
     }
 
     /// The remote's endpoint is `endpoint` from now on.
-    pub(super) fn at(self, endpoint: EndpointId) -> RpcService {
-        RpcService { endpoint: Some(endpoint), greeted: false, ..self }
+    pub(super) fn serve(&mut self, endpoint: EndpointId) {
+        (self.endpoint, self.greeted) = (Some(endpoint), false);
     }
 
     /// True if no more calls are taken now.

@@ -51,7 +51,7 @@ impl SharedFiles {
         let root = Root::open(&self.root)?;
         for volume in &self.volumes {
             match volume.attach(&root) {
-                Ok(()) => volume.protect(&root)?,
+                Ok(flags) => volume.protect(&root, flags)?,
                 Err(errno) => {
                     let (from, to) = (&volume.mount.source, &volume.destination);
                     log::warn!("mounting {from:?} on {to:?} for the rtos: {errno}");
@@ -63,7 +63,7 @@ impl SharedFiles {
 }
 
 impl Volume {
-    fn attach(&self, root: &Root) -> nix::Result<()> {
+    fn attach(&self, root: &Root) -> nix::Result<MsFlags> {
         let target = match root.find(&self.destination, true) {
             Err(Errno::ENOENT) => self.make(root)?,
             found => found?,
@@ -71,10 +71,10 @@ impl Volume {
         attach(Path::new(&magic_link(target.as_fd())), &self.mount)
     }
 
-    fn protect(&self, root: &Root) -> nix::Result<()> {
+    fn protect(&self, root: &Root, flags: MsFlags) -> nix::Result<()> {
         // Found anew: what was found before is what lies below the mount.
         let mounted = root.find(&self.destination, true)?;
-        protect(Path::new(&magic_link(mounted.as_fd())), &self.mount)
+        protect(Path::new(&magic_link(mounted.as_fd())), flags)
     }
 
     /// Makes what it can be mounted on: a directory on a directory, a file on anything else.

@@ -1,6 +1,7 @@
 //! What a typed line asks for.
 
 use crate::number;
+use crate::rpc::Work;
 
 /// A checked command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Command<'l> {
     Flood(u64),
     /// Give the next so many bytes back unchanged.
     Raw(u64),
+    /// Do this by calls to the host, with what follows the command and one space.
+    Call(Work, &'l [u8]),
     /// Power off in good order with this exit status.
     Exit(u8),
     /// Fault.
@@ -58,12 +61,17 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
         let value = rest.trim_ascii();
         number::parse(value, most).ok_or(CommandError::Number { command, argument, value, most })
     };
+    // One space ends the name; all others are text.
+    let text = rest.get(1..).unwrap_or_default();
     match name {
         b"" => Ok(Command::Nothing),
         b"help" => Ok(Command::Help),
         b"uname" => Ok(Command::Uname),
-        // One space ends the name; all others are text.
-        b"echo" => Ok(Command::Echo(rest.get(1..).unwrap_or_default())),
+        b"echo" => Ok(Command::Echo(text)),
+        b"cat" => Ok(Command::Call(Work::Cat, text)),
+        b"ls" => Ok(Command::Call(Work::List, text)),
+        b"write" => Ok(Command::Call(Work::Write, text)),
+        b"printf" => Ok(Command::Call(Work::Print, text)),
         b"uptime" => Ok(Command::Uptime),
         b"flood" => number("flood", "BYTES", u64::MAX).map(Command::Flood),
         b"raw" => number("raw", "COUNT", u64::MAX).map(Command::Raw),
@@ -82,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 13] = [
+        let lines: [(&[u8], Command<'_>); 17] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),
@@ -91,6 +99,10 @@ mod tests {
             (b"uptime", Command::Uptime),
             (b"flood  1048576 ", Command::Flood(1_048_576)),
             (b"raw 256", Command::Raw(256)),
+            (b"cat /a b", Command::Call(Work::Cat, b"/a b")),
+            (b"ls", Command::Call(Work::List, b"")),
+            (b"write /a b", Command::Call(Work::Write, b"/a b")),
+            (b"printf %s ", Command::Call(Work::Print, b"%s ")),
             (b"exit 255", Command::Exit(255)),
             (b"crash", Command::Crash),
             (b"hang", Command::Hang),

@@ -13,4 +13,5 @@ pub mod flood;
 pub mod line;
 mod number;
 pub mod resource_table;
+pub mod rpc;
 pub mod shell;

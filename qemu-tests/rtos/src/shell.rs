@@ -7,6 +7,7 @@ use crate::command::{self, Command, CommandError};
 use crate::flood::Flood;
 use crate::line::{LINE_LEN, Line, Pressed};
 use crate::number::Text;
+use crate::rpc::{Calls, Job, Progress};
 
 /// What is printed when a line may be typed.
 pub const PROMPT: &str = "rtos# ";
@@ -18,6 +19,10 @@ echo TEXT    print TEXT\r\n\
 uptime       time since start\r\n\
 flood BYTES  print BYTES bytes of numbered lines\r\n\
 raw COUNT    give the next COUNT bytes back unchanged\r\n\
+cat PATH     print a file\r\n\
+ls PATH      list a directory\r\n\
+write PATH TEXT  write TEXT to a file\r\n\
+printf TEXT  have the host print TEXT\r\n\
 exit CODE    power off with exit status CODE\r\n\
 crash        cause a fault\r\n\
 hang         stop answering\r\n\
@@ -55,6 +60,7 @@ enum Mode {
     Line,
     Flood(Flood),
     Raw { left: u64 },
+    Job(Job),
     Ended(Action),
 }
 
@@ -64,19 +70,29 @@ pub struct Shell {
     line: Line,
     reply: Buffer<REPLY_LEN>,
     mode: Mode,
+    /// What a job is about.
+    argument: Buffer<LINE_LEN>,
 }
 
 impl Shell {
     /// A shell that has printed banner and prompt; `cpu` is the number of the core it runs on.
     pub fn new(cpu: u64) -> Shell {
-        let mut shell = Shell { line: Line::default(), reply: Buffer::new(), mode: Mode::Line };
+        let mut shell =
+            Shell { line: Line::default(), reply: Buffer::new(), mode: Mode::Line, argument: Buffer::new() };
         shell.print(&[NAME.as_bytes(), b" on CPU ", Text::decimal(cpu).as_bytes(), b"\r\n"]);
         shell.prompt();
         shell
     }
 
-    /// Goes on until `input` is used up, `output` is full or an action is due. `uptime` is in tenths of a second.
-    pub fn poll(&mut self, input: &mut Input, output: &mut Output, uptime: u64) -> Option<Action> {
+    /// Goes on until `input` is used up, `output` is full, a call is under way or an action is due. `uptime` is in tenths
+    /// of a second.
+    pub fn poll(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        calls: &mut Calls,
+        uptime: u64,
+    ) -> Option<Action> {
         loop {
             if !self.reply.move_to(output) {
                 return None;
@@ -98,6 +114,11 @@ impl Shell {
                         *left -= 1;
                     }
                 }
+                Mode::Job(job) => match job.poll(self.argument.as_slice(), calls, &mut self.reply) {
+                    Progress::Goes => {}
+                    Progress::Waits => return None,
+                    Progress::Done => self.next_line(),
+                },
                 Mode::Ended(action) => return Some(*action),
             }
         }
@@ -112,6 +133,11 @@ impl Shell {
             Pressed::Cancelled => self.prompt(),
             Pressed::Ended => {
                 self.mode = match command::parse(self.line.text()) {
+                    Ok(Command::Call(work, argument)) => {
+                        self.argument.clear();
+                        self.argument.extend(argument);
+                        Mode::Job(Job::new(work))
+                    }
                     Ok(command) => answer(command, uptime, &mut self.reply),
                     Err(error) => refuse(error, &mut self.reply),
                 };
@@ -139,7 +165,7 @@ impl Shell {
 
 fn answer(command: Command<'_>, uptime: u64, reply: &mut Buffer<REPLY_LEN>) -> Mode {
     match command {
-        Command::Nothing => {}
+        Command::Nothing | Command::Call(..) => {}
         Command::Help => print(reply, &[HELP.as_bytes()]),
         Command::Uname => print(reply, &[NAME.as_bytes(), b" aarch64\r\n"]),
         Command::Echo(text) => print(reply, &[text, b"\r\n"]),
@@ -185,10 +211,11 @@ mod tests {
     fn session(typed: &[u8]) -> (Vec<u8>, Option<Action>) {
         let (mut shell, mut rest) = (Shell::new(1), typed);
         let (mut input, mut output, mut printed) = (Input::new(), Output::new(), Vec::new());
+        let mut calls = Calls::default();
         loop {
             let taken = input.extend(rest);
             rest = &rest[taken..];
-            let action = shell.poll(&mut input, &mut output, 123);
+            let action = shell.poll(&mut input, &mut output, &mut calls, 123);
             let idle = output.is_empty() && rest.is_empty();
             printed.extend_from_slice(output.as_slice());
             output.clear();
@@ -227,6 +254,12 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_nobody_serves_ends_in_a_prompt() {
+        assert_eq!(text("cat /a\recho b\r").matches("rtos# ").count(), 2);
+        assert!(text("ls /\r").contains("ls: the host serves no calls\r\n"));
+    }
+
+    #[test]
     fn the_longest_bad_line_is_answered_whole() {
         let name = "x".repeat(LINE_LEN);
         assert!(
@@ -250,7 +283,7 @@ mod tests {
         let (mut shell, mut input, mut output) = (Shell::new(1), Input::new(), Output::new());
         input.extend(b"flood 2000\r");
         for _ in 0..3 {
-            assert_eq!(shell.poll(&mut input, &mut output, 0), None);
+            assert_eq!(shell.poll(&mut input, &mut output, &mut Calls::default(), 0), None);
             assert_eq!(output.room(), 0);
             output.clear();
         }

@@ -165,18 +165,26 @@ pub fn unmount(path: &Path) -> nix::Result<()> {
     }
 }
 
-/// Carries out one mount.
-pub(crate) fn mount_at(target: &Path, wanted: &Mount) -> nix::Result<()> {
+fn mount_at(target: &Path, wanted: &Mount) -> nix::Result<()> {
+    let flags = attach(target, wanted)?;
+    protect(target, flags)
+}
+
+/// Mounts on `target`, and gives the flags for [`protect`]: until then what is bound can be written.
+pub(crate) fn attach(target: &Path, wanted: &Mount) -> nix::Result<MsFlags> {
     let (flags, data) = parse_options(&wanted.options);
-    let kind = wanted.kind.as_str();
     let data = (!data.is_empty()).then_some(data.as_str());
-    mount(Some(wanted.source.as_str()), target, Some(kind), flags, data)?;
-    let bound_read_only = MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    if flags.contains(bound_read_only) {
-        // A bind mount takes the other flags only when it is mounted again.
-        mount(None::<&str>, target, None::<&str>, flags | MsFlags::MS_REMOUNT, None::<&str>)?;
+    mount(Some(wanted.source.as_str()), target, Some(wanted.kind.as_str()), flags, data)?;
+    Ok(flags)
+}
+
+/// Makes a bind mount read-only if its flags say so: it takes other flags only when it is mounted again. `target` leads to
+/// what is mounted, not to what it is mounted on.
+pub(crate) fn protect(target: &Path, flags: MsFlags) -> nix::Result<()> {
+    if !flags.contains(MsFlags::MS_BIND | MsFlags::MS_RDONLY) {
+        return Ok(());
     }
-    Ok(())
+    mount(None::<&str>, target, None::<&str>, flags | MsFlags::MS_REMOUNT, None::<&str>)
 }
 
 /// Splits mount(8) options into flags and what is for the file system itself.

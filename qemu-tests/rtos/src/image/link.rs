@@ -1,9 +1,10 @@
-//! The RPMsg link: `rpmsg-tty` over the two rings of the communication region.
+//! The RPMsg link: `rpmsg-tty` and `rpmsg-rpc` over the two rings of the communication region.
 
 use openamp::Violation;
 use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
 use shmem::{Fault, Window};
 use test_rtos::resource_table;
+use test_rtos::rpc::Calls;
 use test_rtos::shell::{Input, Output};
 
 use super::{gic, table};
@@ -12,6 +13,7 @@ use super::{gic, table};
 const REGION: usize = 0x7000_0000;
 const REGION_LEN: usize = 0x10_0000;
 const TTY: &str = "rpmsg-tty";
+const RPC: &str = "rpmsg-rpc";
 /// Messages after which the host is kicked although more are coming: half a ring, so that both sides work at once.
 const BATCH: u32 = resource_table::BUFFERS / 2;
 
@@ -35,6 +37,7 @@ pub struct Link {
     memory: Window<'static>,
     remote: Option<Remote>,
     tty: Option<EndpointId>,
+    rpc: Option<EndpointId>,
     /// The transmit ring was full, and the host is to say when it is not.
     starved: bool,
     /// Messages sent since the last kick.
@@ -46,28 +49,46 @@ impl Link {
     pub const fn new() -> Link {
         // SAFETY: the region is memory on every pedestal, identity mapped, and reached through this window only.
         let memory = unsafe { Window::from_raw(REGION as *mut u8, REGION_LEN) };
-        Link { memory, remote: None, tty: None, starved: false, unkicked: 0 }
+        Link { memory, remote: None, tty: None, rpc: None, starved: false, unkicked: 0 }
     }
 
-    /// Sends `output` and fills `input` as far as either is possible now. Kicks the host only for a whole
+    /// Sends `output` and the request of `calls`, and fills `input` and its answer, as far as either is possible now. Kicks the host only for a whole
     /// batch; [`Self::kick`] before sleeping.
     ///
     /// True if the shell has something to do: there is new input, room for output, or the host listens.
-    pub fn poll(&mut self, input: &mut Input, output: &mut Output) -> Result<bool, Broken> {
+    pub fn poll(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        calls: &mut Calls,
+    ) -> Result<bool, Broken> {
         self.open()?;
-        let Some((remote, tty)) = self.remote.as_mut().zip(self.tty) else { return Ok(false) };
+        let (Some(remote), Some(tty), Some(rpc)) = (&mut self.remote, self.tty, self.rpc) else {
+            return Ok(false);
+        };
         let mut news = false;
         let mut payload = [0; PAYLOAD_LEN];
-        while input.room() >= PAYLOAD_LEN {
+        // An answer lies behind what was typed before it, so that is taken, whether or not there is room for it.
+        while input.room() >= PAYLOAD_LEN || calls.waiting() {
             let Some(received) = remote.receive(&self.memory, &mut payload)? else { break };
-            input.extend(payload.get(..received.len).unwrap_or_default());
+            let message = payload.get(..received.len).unwrap_or_default();
+            if received.endpoint == rpc {
+                calls.hear(message);
+            } else {
+                input.extend(message);
+            }
             news = true;
         }
         // Before the host's first message nobody knows where to send to.
-        if remote.endpoint(tty).is_some_and(|endpoint| endpoint.remote != ADDR_ANY) && !output.is_empty() {
-            let sent = send(remote, &self.memory, tty, output.as_slice(), &mut self.starved)?;
-            if sent {
-                output.clear();
+        let knows = |id| remote.endpoint(id).is_some_and(|endpoint| endpoint.remote != ADDR_ANY);
+        let (hears, serves) = (knows(tty), knows(rpc));
+        calls.served = serves;
+        for (known, from, message) in [(hears, tty, output), (serves, rpc, &mut calls.request)] {
+            if known
+                && !message.is_empty()
+                && send(remote, &self.memory, from, message.as_slice(), &mut self.starved)?
+            {
+                message.clear();
                 news = true;
                 self.unkicked += 1;
             }
@@ -86,7 +107,8 @@ impl Link {
         }
     }
 
-    /// Attaches to the rings once the host has made them, and announces the endpoint.
+    /// Attaches to the rings once the host has made them, and announces the endpoints. The console comes last, so that
+    /// calls are served when somebody types.
     fn open(&mut self) -> Result<(), Broken> {
         if self.tty.is_some() {
             return Ok(());
@@ -95,15 +117,10 @@ impl Link {
             self.remote = attach(&self.memory)?;
         }
         let Some(remote) = &mut self.remote else { return Ok(()) };
-        let name = Name::new(TTY).map_err(|_| Broken)?;
-        match remote.announce(&self.memory, name) {
-            Ok(tty) => self.tty = Some(tty),
-            // The host offers buffers before it sets its status; should it not have, its next kick brings us back.
-            Err(AnnounceError::Send(SendError::Full)) => {
-                self.starved = true;
-                remote.want_room(&self.memory, true)?;
+        for (name, endpoint) in [(RPC, &mut self.rpc), (TTY, &mut self.tty)] {
+            if endpoint.is_none() {
+                *endpoint = announce(remote, &self.memory, name, &mut self.starved)?;
             }
-            Err(_) => return Err(Broken),
         }
         Ok(())
     }
@@ -130,16 +147,36 @@ fn attach(memory: &Window<'static>) -> Result<Option<Remote>, Broken> {
     Ok(Some(Remote::new(memory, REGION as u32, rings)?))
 }
 
+/// Announces an endpoint; `None` if there is no room.
+fn announce(
+    remote: &mut Remote,
+    memory: &Window<'static>,
+    name: &str,
+    starved: &mut bool,
+) -> Result<Option<EndpointId>, Broken> {
+    let name = Name::new(name).map_err(|_| Broken)?;
+    match remote.announce(memory, name) {
+        Ok(endpoint) => Ok(Some(endpoint)),
+        // The host offers buffers before it sets its status; should it not have, its next kick brings us back.
+        Err(AnnounceError::Send(SendError::Full)) => {
+            *starved = true;
+            remote.want_room(memory, true)?;
+            Ok(None)
+        }
+        Err(_) => Err(Broken),
+    }
+}
+
 /// Sends one message; false if the ring is full, in which case the host will kick when it is not.
 fn send(
     remote: &mut Remote,
     memory: &Window<'static>,
-    tty: EndpointId,
+    from: EndpointId,
     payload: &[u8],
     starved: &mut bool,
 ) -> Result<bool, Broken> {
     loop {
-        match remote.send(memory, tty, payload) {
+        match remote.send(memory, from, payload) {
             Ok(()) if *starved => {
                 *starved = false;
                 remote.want_room(memory, false)?;

@@ -17,6 +17,7 @@ mod timer;
 
 use openamp::state::Report;
 use test_rtos::fault;
+use test_rtos::rpc::Calls;
 use test_rtos::shell::{Action, Input, Output, Shell};
 
 use exclusive::Exclusive;
@@ -32,6 +33,7 @@ struct System {
     shell: Shell,
     input: Input,
     output: Output,
+    calls: Calls,
     /// Tenths of a second since start.
     uptime: u64,
 }
@@ -41,7 +43,13 @@ extern "C" fn start(from_el2: bool) -> ! {
     psci::use_conduit(from_el2);
     let Ok(cpu) = gic::init() else { power::off_with(Report::Fault(fault::NO_INTERRUPTS)) };
     timer::start();
-    let system = System { shell: Shell::new(cpu), input: Input::new(), output: Output::new(), uptime: 0 };
+    let system = System {
+        shell: Shell::new(cpu),
+        input: Input::new(),
+        output: Output::new(),
+        calls: Calls::default(),
+        uptime: 0,
+    };
     // The host may have asked for the end, or made its rings, before interrupts were on.
     exception::kicked();
     scheduler::run(system)
@@ -49,7 +57,7 @@ extern "C" fn start(from_el2: bool) -> ! {
 
 /// Moves bytes between the rings and the shell.
 fn poll_link(system: &mut System) {
-    let moved = LINK.with(|link| link.poll(&mut system.input, &mut system.output));
+    let moved = LINK.with(|link| link.poll(&mut system.input, &mut system.output, &mut system.calls));
     match moved {
         Some(Ok(true)) => scheduler::wake(Task::Shell),
         Some(Err(_)) => power::off_with(Report::Fault(fault::PROTOCOL)),
@@ -60,11 +68,13 @@ fn poll_link(system: &mut System) {
 /// Lets the shell read and print; what it prints, and the room it makes for input, is for the link.
 fn poll_shell(system: &mut System) {
     let waiting = system.input.room();
-    let action = system.shell.poll(&mut system.input, &mut system.output, system.uptime);
-    if !system.output.is_empty() || system.input.room() != waiting {
+    let System { shell, input, output, calls, uptime } = system;
+    let action = shell.poll(input, output, calls, *uptime);
+    let all_sent = output.is_empty() && calls.request.is_empty();
+    if !all_sent || input.room() != waiting {
         scheduler::wake(Task::Link);
     }
-    if let Some(action) = action.filter(|_| system.output.is_empty()) {
+    if let Some(action) = action.filter(|_| all_sent) {
         act(action);
     }
 }

@@ -66,11 +66,23 @@ impl Channel {
         self.waker = Some(waker);
     }
 
+    /// Calls of the remote that are being carried out: they may still print.
+    pub fn calls_under_way(&self) -> usize {
+        self.rpc.as_ref().map_or(0, |rpc| rpc.under_way)
+    }
+
+    fn rpc_is_full(&self) -> bool {
+        self.rpc.as_ref().is_some_and(RpcService::is_full)
+    }
+
     /// Moves bytes in both directions until nothing more goes.
     pub fn pump(&mut self, console: &mut Console) -> Result<Pumped, Violation> {
         let before = (self.heard, self.unconsumed);
         let output = self.pump_output(console)?;
-        let answers = self.pump_rpc(console)?;
+        let held_up = self.rpc_is_full();
+        let mut answers = self.pump_rpc(console)?;
+        // The messages that waited for an outcome are still in the ring, and nobody kicks for them again.
+        answers |= held_up && !self.rpc_is_full();
         let input = self.pump_input(console)?;
         self.unconsumed = self.link.with_host(|host, window| host.outstanding(window))?;
         let moved = before != (self.heard, self.unconsumed);
@@ -90,15 +102,20 @@ impl Channel {
                 let Some(incoming) = host.receive(window, &mut payload)? else { return Ok(false) };
                 *heard += 1;
                 match incoming {
-                    Incoming::Announced { name, addr } if tty.is_none() && tty::is_tty(&name) => {
+                    Incoming::Announced { name, addr } if is_free(tty) && tty::is_tty(&name) => {
                         *tty = bind(host, name, addr, announced).map(Tty::new);
                     }
-                    Incoming::Announced { name, addr } if rpc.is_none() && rpc::is_rpc(&name) => {
-                        let start = |endpoint| RpcService::start(endpoint, files.clone(), waker.clone());
-                        *rpc = bind(host, name, addr, announced).and_then(start);
+                    Incoming::Announced { name, addr } if is_free(rpc) && rpc::is_rpc(&name) => {
+                        let Some(endpoint) = bind(host, name, addr, announced) else { continue };
+                        if rpc.is_none() {
+                            *rpc = RpcService::start(files.clone(), waker.clone());
+                        }
+                        rpc.iter_mut().for_each(|rpc| rpc.serve(endpoint));
                     }
                     Incoming::Withdrawn(endpoint) if is_at(tty, endpoint) => *tty = None,
-                    Incoming::Withdrawn(endpoint) if is_at(rpc, endpoint) => *rpc = None,
+                    Incoming::Withdrawn(endpoint) if is_at(rpc, endpoint) => {
+                        rpc.iter_mut().for_each(|rpc| rpc.endpoint = None);
+                    }
                     Incoming::Message { endpoint, len } if is_at(tty, endpoint) => {
                         print(console, &payload[..len]);
                     }
@@ -121,14 +138,10 @@ impl Channel {
                 if blocked(console) || !has_room(host, window, wants_room)? {
                     return Ok(false);
                 }
-                if let Some(greeting) = rpc.greeting() {
-                    send(host, window, rpc.endpoint, greeting)?;
-                    continue;
-                }
                 let Some(outcome) = rpc.outcome() else { return Ok(false) };
                 print(console, &outcome.printed);
-                if let Some(reply) = outcome.reply {
-                    send(host, window, rpc.endpoint, &reply)?;
+                if let Some((reply, endpoint)) = outcome.reply.zip(rpc.endpoint) {
+                    send(host, window, endpoint, &reply)?;
                 }
             }
             Ok(true)
@@ -170,11 +183,15 @@ impl Channel {
 
 /// A service at an endpoint of the remote.
 trait Service {
-    fn endpoint(&self) -> EndpointId;
+    fn endpoint(&self) -> Option<EndpointId>;
 }
 
 fn is_at(service: &Option<impl Service>, endpoint: EndpointId) -> bool {
-    service.as_ref().is_some_and(|service| service.endpoint() == endpoint)
+    service.as_ref().and_then(Service::endpoint) == Some(endpoint)
+}
+
+fn is_free(service: &Option<impl Service>) -> bool {
+    service.as_ref().and_then(Service::endpoint).is_none()
 }
 
 /// Binds an announced endpoint. A remote may announce as often as it likes; the log tells of the first times.

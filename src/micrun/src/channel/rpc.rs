@@ -12,24 +12,22 @@ use crate::rpc::{GREETING, Outcome, SharedFiles, work};
 /// Calls that are under way at most; the remote's next messages wait in its ring. An RTOS has a call per thread.
 const QUEUE: usize = 8;
 
-/// The endpoint and the thread behind it, which ends with this value.
+/// The endpoint and the thread behind it, which ends with this value. There is one thread per remote, however often it
+/// withdraws and announces: each has mounts of its own.
 #[derive(Debug)]
 pub(super) struct RpcService {
-    pub(super) endpoint: EndpointId,
+    /// None while the remote has withdrawn it. Open files stay.
+    pub(super) endpoint: Option<EndpointId>,
     greeted: bool,
     requests: Sender<Vec<u8>>,
     outcomes: Receiver<Outcome>,
     /// Calls without an outcome so far.
-    under_way: usize,
+    pub(super) under_way: usize,
 }
 
 impl RpcService {
     /// Starts the thread; `None` if the system has none.
-    pub(super) fn start(
-        endpoint: EndpointId,
-        files: SharedFiles,
-        waker: Option<Waker>,
-    ) -> Option<RpcService> {
+    pub(super) fn start(files: SharedFiles, waker: Option<Waker>) -> Option<RpcService> {
         let (requests, calls) = channel();
         let (answers, outcomes) = channel();
         let told = move |outcome| {
@@ -39,7 +37,12 @@ impl RpcService {
         };
         let spawned = thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, told));
         spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
-        Some(RpcService { endpoint, greeted: false, requests, outcomes, under_way: 0 })
+        Some(RpcService { endpoint: None, greeted: true, requests, outcomes, under_way: 0 })
+    }
+
+    /// The remote's endpoint is `endpoint` from now on.
+    pub(super) fn serve(&mut self, endpoint: EndpointId) {
+        (self.endpoint, self.greeted) = (Some(endpoint), false);
     }
 
     /// True if no more calls are taken now.
@@ -54,14 +57,11 @@ impl RpcService {
         }
     }
 
-    /// The first message, once.
-    pub(super) fn greeting(&mut self) -> Option<&'static [u8]> {
-        let first = !std::mem::replace(&mut self.greeted, true);
-        first.then_some(GREETING)
-    }
-
-    /// What came of the next call.
+    /// The first message, once per endpoint; then what came of the next call.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Some(Outcome { reply: Some(GREETING.to_vec()), printed: Vec::new() });
+        }
         let outcome = self.outcomes.try_recv().ok()?;
         self.under_way -= 1;
         Some(outcome)
@@ -69,7 +69,7 @@ impl RpcService {
 }
 
 impl Service for RpcService {
-    fn endpoint(&self) -> EndpointId {
+    fn endpoint(&self) -> Option<EndpointId> {
         self.endpoint
     }
 }

@@ -19,8 +19,8 @@ impl Tty {
 }
 
 impl Service for Tty {
-    fn endpoint(&self) -> EndpointId {
-        self.endpoint
+    fn endpoint(&self) -> Option<EndpointId> {
+        Some(self.endpoint)
     }
 }
 

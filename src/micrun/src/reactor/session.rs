@@ -443,6 +443,8 @@ impl Session {
         let (again, moved) = pumped.map_or((false, false), |pumped| (pumped.again, pumped.moved));
         let output = self.console.output.as_ref();
         let (unread, blocked) = output.map_or((0, false), |output| (output.unread(), output.blocked()));
+        // What calls still print is read too.
+        let unread = unread + self.channel.calls_under_way();
         let Phase::Draining(drain) = &mut self.phase else { return };
         let read = drain.look(unread, moved, now);
         if again && now < drain.until {

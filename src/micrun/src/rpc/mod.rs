@@ -16,13 +16,13 @@ mod stdio;
 mod tree;
 mod wire;
 
+use std::io;
 use std::sync::mpsc::Receiver;
 
 use openamp::rpmsg::PAYLOAD_LEN;
 
 use files::Files;
 pub use mounts::{SharedFiles, Volume};
-use root::Root;
 use wire::{Header, Reply, Request};
 
 /// What the host says first: the RTOS learns the host's address from it.
@@ -40,7 +40,7 @@ pub struct Outcome {
 /// Carries out calls until there will be no more; one outcome each, in order. The calling thread must be made for this: it
 /// gets mounts of its own.
 pub fn work(files: &SharedFiles, calls: &Receiver<Vec<u8>>, told: impl Fn(Outcome)) {
-    let mut rpc = files.enter().map(Rpc::new);
+    let mut rpc = Rpc::open(files);
     if let Err(error) = &rpc {
         log::error!("the rtos has no files: {}: {error}", files.root.display());
     }
@@ -52,17 +52,21 @@ pub fn work(files: &SharedFiles, calls: &Receiver<Vec<u8>>, told: impl Fn(Outcom
 
 /// The calls of one RTOS.
 #[derive(Debug)]
-struct Rpc {
+pub struct Rpc {
     files: Files,
 }
 
 impl Rpc {
-    fn new(root: Root) -> Rpc {
-        Rpc { files: Files::new(root) }
+    /// Calls for `files`. If there are volumes, the calling thread gets mounts of its own, for ever.
+    ///
+    /// # Errors
+    /// There is no root file system, or a volume is not as safe as it should be.
+    pub fn open(files: &SharedFiles) -> io::Result<Rpc> {
+        files.enter().map(|root| Rpc { files: Files::new(root) })
     }
 
     /// Carries out one message of at most [`PAYLOAD_LEN`] bytes.
-    fn call(&mut self, message: &[u8]) -> Outcome {
+    pub fn call(&mut self, message: &[u8]) -> Outcome {
         let request = Request::new(message.get(..PAYLOAD_LEN).unwrap_or(message));
         let Ok(header) = Header::of(&request) else {
             log::debug!("rpc message of {} bytes is too short for a call", message.len());

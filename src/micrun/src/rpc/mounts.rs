@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::mkdirat;
 
 use super::root::{Entry, Root, magic_link, permissions};
-use crate::rootfs::{Mount, mount_at};
+use crate::rootfs::{Mount, attach, protect};
 
 const DIRECTORY: u32 = 0o755;
 const FILE: u32 = 0o644;
@@ -38,7 +38,8 @@ pub struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// Mounts everything for the calling thread, for ever. A volume that cannot be mounted is told in the log and missing.
+    /// Mounts everything for the calling thread, for ever. A volume that cannot be mounted is told in the log and missing;
+    /// one that should be read-only and is not is an error.
     pub(super) fn enter(&self) -> io::Result<Root> {
         if self.volumes.is_empty() {
             return Root::open(&self.root);
@@ -49,9 +50,12 @@ impl SharedFiles {
         mount(nothing, "/", nothing, recursive, nothing)?;
         let root = Root::open(&self.root)?;
         for volume in &self.volumes {
-            if let Err(errno) = volume.mount(&root) {
-                let (from, to) = (&volume.mount.source, &volume.destination);
-                log::warn!("mounting {from:?} on {to:?} for the rtos: {errno}");
+            match volume.attach(&root) {
+                Ok(flags) => volume.protect(&root, flags)?,
+                Err(errno) => {
+                    let (from, to) = (&volume.mount.source, &volume.destination);
+                    log::warn!("mounting {from:?} on {to:?} for the rtos: {errno}");
+                }
             }
         }
         Ok(root)
@@ -59,12 +63,18 @@ impl SharedFiles {
 }
 
 impl Volume {
-    fn mount(&self, root: &Root) -> nix::Result<()> {
+    fn attach(&self, root: &Root) -> nix::Result<MsFlags> {
         let target = match root.find(&self.destination, true) {
             Err(Errno::ENOENT) => self.make(root)?,
             found => found?,
         };
-        mount_at(Path::new(&magic_link(target.as_fd())), &self.mount)
+        attach(Path::new(&magic_link(target.as_fd())), &self.mount)
+    }
+
+    fn protect(&self, root: &Root, flags: MsFlags) -> nix::Result<()> {
+        // Found anew: what was found before is what lies below the mount.
+        let mounted = root.find(&self.destination, true)?;
+        protect(Path::new(&magic_link(mounted.as_fd())), flags)
     }
 
     /// Makes what it can be mounted on: a directory on a directory, a file on anything else.

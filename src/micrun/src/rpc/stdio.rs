@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 
 use nix::errno::Errno;
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::UnlinkatFlags;
 
 use super::calls::from;
 use super::files::{Files, STDIN, errno, is_console};
 use super::flags;
+use super::tree::{make_unique, remove_entry};
 use super::wire::{DATA_LEN, PATH_LEN, Request, data, int, long};
 
 /// `EOF` and `WEOF`.
@@ -47,9 +48,11 @@ pub(super) fn fdopen(files: &mut Files, request: &Request<'_>) -> Answer {
     Ok(long(files.add_stream(request.i32(12)?)? as i64))
 }
 
+/// In the container's root file system and not in memory, which is the host's and has no bound.
 pub(super) fn tmpfile(files: &mut Files, _: &Request<'_>) -> Answer {
-    let file = memfd_create(c"rpc-tmpfile", MFdFlags::MFD_CLOEXEC)?;
-    Ok(long(files.add_file_stream(file.into())? as i64))
+    let (path, file) = make_unique(&files.root, "/")?;
+    remove_entry(&files.root, &path, UnlinkatFlags::NoRemoveDir)?;
+    Ok(long(files.add_file_stream(file)? as i64))
 }
 
 pub(super) fn fclose(files: &mut Files, request: &Request<'_>) -> Answer {
@@ -207,7 +210,11 @@ pub(super) fn scan_hex(files: &mut Files, request: &Request<'_>) -> Answer {
     let handle = request.u64(144)?;
     let mut digits = String::new();
     let mut begun = false;
-    while digits.len() < HEX_DIGITS + 2 {
+    // White space in front of it is bounded too: a call takes no longer than others.
+    for _ in 0..DATA_LEN {
+        if digits.len() == HEX_DIGITS + 2 {
+            break;
+        }
         let Some(byte) = files.read_stream(handle, 1)?.first().copied() else { break };
         if !begun && byte.is_ascii_whitespace() {
             continue;

@@ -52,7 +52,7 @@ impl Setting {
         let root = dir.path().join("root");
         std::fs::create_dir(&root).expect("made");
         std::fs::write(dir.path().join("secret"), "outside").expect("written");
-        let rpc = Rpc::new(Root::open(&root).expect("a root"));
+        let rpc = Rpc::open(&SharedFiles { root, volumes: Vec::new() }).expect("a root");
         Setting { dir, rpc }
     }
 
@@ -238,4 +238,64 @@ fn no_message_breaks_it() {
         let outcome = setting.rpc.call(&bytes);
         assert!(outcome.reply.is_none_or(|reply| reply.len() <= PAYLOAD_LEN));
     }
+}
+
+#[test]
+fn a_read_only_volume_refuses_and_another_takes() {
+    let dir = TempDir::new().expect("a directory");
+    let root = dir.path().join("root");
+    std::fs::create_dir(&root).expect("made");
+    std::fs::write(dir.path().join("fixed"), "fixed").expect("written");
+    let volume = |name: &str, access: &str| {
+        let source = dir.path().join(name).display().to_string();
+        let options = ["rbind", access].map(str::to_owned).to_vec();
+        let mount = crate::rootfs::Mount { kind: "bind".to_owned(), source, options };
+        Volume { destination: format!("/data/{name}"), mount }
+    };
+    std::fs::create_dir(dir.path().join("ours")).expect("made");
+    symlink("/etc/passwd", dir.path().join("ours/out")).expect("linked");
+    let volumes = vec![volume("fixed", "ro"), volume("ours", "rw"), volume("missing", "rw")];
+    let files = SharedFiles { root, volumes };
+    // A thread of its own, as the mounts are its.
+    let calls = std::thread::spawn(move || {
+        let mut rpc = Rpc::open(&files).expect("mounted");
+        let mut open = |path: &str, flags: i32| {
+            let mode = 0o644_u32.to_le_bytes();
+            let request = message(1, &[(12, &flags.to_le_bytes()), (16, &mode), (20, path.as_bytes())]);
+            let reply = rpc.call(&request).reply.expect("an answer");
+            i32::from_le_bytes(reply[12..16].try_into().expect("a number"))
+        };
+        assert_eq!(open("/data/fixed", 0), 0);
+        assert_eq!(open("/data/fixed", WRITE), libc::EROFS);
+        assert_eq!(open("/data/ours/new", CREATE | WRITE), 0);
+        assert_eq!(open("/data/ours/out", 0), libc::ENOENT);
+    });
+    calls.join().expect("all as it should be");
+    assert!(dir.path().join("ours/new").exists());
+    // Seen by nobody else.
+    assert_eq!(std::fs::read(dir.path().join("root/data/fixed")).expect("there"), b"");
+}
+
+#[test]
+fn a_temporary_file_lies_in_the_root_and_has_no_name() {
+    let mut setting = Setting::new();
+    let handle = setting.call(23, &[]).long().to_le_bytes();
+    assert_eq!(setting.call(15, &[(16, &handle), (24, b"text")]).int(), 0);
+    assert_eq!(setting.call(33, &[(16, &handle)]).long(), 4);
+    assert_eq!(std::fs::read_dir(setting.path("")).expect("a directory").count(), 0);
+    std::fs::remove_dir(setting.path("")).expect("empty");
+    assert_eq!(setting.call(23, &[]).errno, libc::ENOENT);
+}
+
+#[test]
+fn a_number_behind_endless_white_space_is_not_searched_for() {
+    let mut setting = Setting::new();
+    std::fs::write(setting.path("blank"), [b" ".repeat(1 << 20), b"0x2a ".to_vec()].concat())
+        .expect("written");
+    let handle = setting.fopen("blank", "r").to_le_bytes();
+    assert_eq!(setting.call(57, &[(144, &handle)]).long(), -1);
+    assert!(setting.call(33, &[(16, &handle)]).long() < 1000);
+    setting.call(27, &[(16, &handle), (24, &(1_i64 << 20).to_le_bytes()), (32, &0_i32.to_le_bytes())]);
+    let found = setting.call(57, &[(144, &handle)]);
+    assert_eq!((found.long(), &found.fields[8..]), (1, &42_i64.to_le_bytes()[..]));
 }

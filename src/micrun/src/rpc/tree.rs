@@ -1,5 +1,6 @@
 //! Calls on paths.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
@@ -22,7 +23,8 @@ const OWNER_ONLY: u32 = 0o600;
 
 type Answer = nix::Result<Vec<u8>>;
 
-fn remove_entry(root: &Root, path: &str, flag: UnlinkatFlags) -> nix::Result<()> {
+/// Removes a name: a directory's or anything else's, as `flag` says.
+pub(super) fn remove_entry(root: &Root, path: &str, flag: UnlinkatFlags) -> nix::Result<()> {
     let Entry { directory, name } = root.entry(path)?;
     unlinkat(directory, name, flag)
 }
@@ -59,11 +61,18 @@ pub(super) fn mkdir(files: &mut Files, request: &Request<'_>) -> Answer {
 pub(super) fn mkstemp(files: &mut Files, request: &Request<'_>) -> Answer {
     let template = request.text(12, PATH_LEN)?;
     let stem = template.strip_suffix(TEMPLATE).ok_or(Errno::EINVAL)?;
+    let (_, file) = make_unique(&files.root, stem)?;
+    files.add(file).map(int)
+}
+
+/// Makes a file whose path begins with `stem` and was not there before.
+pub(super) fn make_unique(root: &Root, stem: &str) -> nix::Result<(String, File)> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     for attempt in 0..ATTEMPTS {
-        match files.root.open_file(&format!("{stem}{}", random_name(attempt)), flags, OWNER_ONLY) {
+        let path = format!("{stem}{}", random_name(attempt));
+        match root.open_file(&path, flags, OWNER_ONLY) {
             Err(Errno::EEXIST) => {}
-            made => return files.add(made?).map(int),
+            made => return Ok((path, made?)),
         }
     }
     Err(Errno::EEXIST)

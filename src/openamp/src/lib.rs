@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod debug_ring;
 pub mod placement;
 pub mod resource_table;
 pub mod rpmsg;

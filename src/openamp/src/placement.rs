@@ -41,12 +41,18 @@ impl Placement {
         // Eight bytes: a remote that maps the window as device memory must find headers aligned.
         let buffers0 = (base + ring1.size().next_multiple_of(ring1.align)).next_multiple_of(8);
         let buffers1 = buffers0 + BUFFER_LEN * usize::from(ring0.num);
-        let needed = buffers1 + BUFFER_LEN * usize::from(ring1.num);
+        let placement = Placement { da, rings: [ring0, ring1], buffers: [buffers0, buffers1] };
+        let needed = placement.end();
         let reachable = usize::try_from(u32::MAX - da).unwrap_or(usize::MAX);
         if needed > size || needed > reachable {
             return Err(NoRoom { needed, size: size.min(reachable) });
         }
-        Ok(Placement { da, rings: [ring0, ring1], buffers: [buffers0, buffers1] })
+        Ok(placement)
+    }
+
+    /// The first byte behind the buffers, where MICA puts its debug rings; a multiple of 8.
+    pub fn end(&self) -> usize {
+        self.buffers[1] + BUFFER_LEN * usize::from(self.rings[1].num)
     }
 
     /// Device addresses of the rings, for the resource table.

@@ -130,6 +130,18 @@ pub enum Violation {
         /// What is wrong with it.
         why: BadAnnouncement,
     },
+    /// A debug ring's counters are further apart than the ring is long.
+    #[error("debug ring {ring}: {written:#x} bytes written and {read:#x} read, it has room for {len}")]
+    DebugRing {
+        /// 0 for firmware-to-host, 1 for host-to-firmware.
+        ring: u8,
+        /// Bytes ever written, modulo 2^32.
+        written: u32,
+        /// Bytes ever read, modulo 2^32.
+        read: u32,
+        /// Bytes that it holds.
+        len: u32,
+    },
     /// A buffer was released that is not held: a local mistake, never the peer's.
     #[error("vring {vring}: buffer {id} is not ours to offer")]
     NotOurs {

@@ -4,6 +4,8 @@
 mod hold;
 mod inherit;
 mod process;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwinder;
 mod wait;
 
 use std::io;

@@ -31,6 +31,15 @@ const ACCEPTED: usize = 16;
 const STATUS: usize = 24;
 const VRINGS: usize = 25;
 
+/// MICA's entry of the debug rings: two 64-bit addresses, the length, a state byte.
+const DEBUG_DA: usize = 8;
+const DEBUG_PA: usize = 16;
+const DEBUG_STATE: usize = 32;
+/// State byte: the host has initialised the rings.
+const DEBUG_READY: u8 = 1;
+/// State byte: the user has pressed Ctrl-C.
+const DEBUG_INTERRUPT: u8 = 3;
+
 impl Layout {
     /// Tells the firmware where its rings are and which of its features are taken. `table` is the live table.
     pub fn write_vrings(&self, table: &impl Memory, addresses: [u32; 2]) -> Result<(), Fault> {
@@ -55,6 +64,24 @@ impl Layout {
     /// Reads the virtio status byte.
     pub fn read_status(&self, table: &impl Memory) -> Result<u8, Fault> {
         table.load_u8(self.vdev + STATUS)
+    }
+
+    /// Tells the firmware that its debug rings are ready, at physical and device address `pa`.
+    pub fn write_debug_rings(&self, table: &impl Memory, pa: u32) -> Result<(), Fault> {
+        let Some((at, _)) = self.debug_rings else { return Ok(()) };
+        for (word, value) in [(DEBUG_DA, pa), (DEBUG_DA + 4, 0), (DEBUG_PA, pa), (DEBUG_PA + 4, 0)] {
+            table.store_u32(at + word, value)?;
+        }
+        barrier::write();
+        table.store_u8(at + DEBUG_STATE, DEBUG_READY)
+    }
+
+    /// Asks the firmware to stop for the debugger. Then kick.
+    pub fn interrupt_for_debugger(&self, table: &impl Memory) -> Result<(), Fault> {
+        let Some((at, _)) = self.debug_rings else { return Ok(()) };
+        table.store_u8(at + DEBUG_STATE, DEBUG_INTERRUPT)?;
+        barrier::full();
+        Ok(())
     }
 
     /// True as soon as the rings and their addresses may be read.

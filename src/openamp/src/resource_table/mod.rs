@@ -55,6 +55,8 @@ pub struct Layout {
     features: u32,
     vrings: [VringEntry; 2],
     endpoints: Option<usize>,
+    /// Where the entry of the debug rings begins, and how many bytes they take.
+    debug_rings: Option<(usize, usize)>,
 }
 
 impl Layout {
@@ -74,20 +76,27 @@ impl Layout {
         self.features & FEATURE_NAME_SERVICE != 0
     }
 
+    /// Bytes of MICA's two [debug rings](crate::debug_ring), if the firmware has any.
+    pub fn debug_rings_len(&self) -> Option<usize> {
+        self.debug_rings.map(|(_, len)| len)
+    }
+
     /// Where MICA's endpoint table begins, if there is one.
     pub(crate) fn endpoints(&self) -> Option<usize> {
         self.endpoints
     }
 }
 
-/// Checks a table as it stands in the ELF file. The first vdev has to be the RPMsg device; of several endpoint tables
-/// the first counts.
+/// Checks a table as it stands in the ELF file. The first vdev has to be the RPMsg device; of several endpoint tables or
+/// pairs of debug rings the first counts.
 pub fn parse(table: &[u8]) -> Result<Layout, TableError> {
-    let (mut vdev, mut endpoints) = (None, None);
+    let (mut vdev, mut endpoints, mut debug_rings) = (None, None, None);
     for entry in entries(table)? {
         match entry? {
             (at, Entry::Vdev(entry)) => vdev = vdev.or(Some((at, entry))),
             (at, Entry::Endpoints(_)) => endpoints = endpoints.or(Some(at)),
+            // Shorter than 4 GiB.
+            (at, Entry::RingBuffers(rings)) => debug_rings = debug_rings.or(Some((at, rings.len as usize))),
             _ => {}
         }
     }
@@ -97,7 +106,7 @@ pub fn parse(table: &[u8]) -> Result<Layout, TableError> {
     let vrings = [parse_vring(table, at + VDEV_LEN)?, parse_vring(table, at + VDEV_LEN + VRING_LEN)?];
     let duplicate = vrings[0].notify_id == vrings[1].notify_id && vrings[0].notify_id != ADDR_ANY;
     expect("vring 1 notify id", vrings[1].notify_id, |_| !duplicate, "vring 0 has the same")?;
-    Ok(Layout { len: table.len(), vdev: at, features: vdev.features, vrings, endpoints })
+    Ok(Layout { len: table.len(), vdev: at, features: vdev.features, vrings, endpoints, debug_rings })
 }
 
 fn parse_vring(table: &[u8], at: usize) -> Result<VringEntry, TableError> {

@@ -5,9 +5,8 @@ use std::thread;
 
 use openamp::rpmsg::{EndpointId, Name};
 
-use super::Service;
 use crate::reactor::Waker;
-use crate::rpc::{GREETING, Outcome, SharedFiles, work};
+use crate::rpc::{Outcome, SharedFiles, work};
 
 /// Calls that are under way at most; the remote's next messages wait in its ring. An RTOS has a call per thread.
 const QUEUE: usize = 8;
@@ -16,7 +15,6 @@ const QUEUE: usize = 8;
 #[derive(Debug)]
 pub(super) struct RpcService {
     pub(super) endpoint: EndpointId,
-    greeted: bool,
     requests: Sender<Vec<u8>>,
     outcomes: Receiver<Outcome>,
     /// Calls without an outcome so far.
@@ -39,7 +37,7 @@ impl RpcService {
         };
         let spawned = thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, told));
         spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
-        Some(RpcService { endpoint, greeted: false, requests, outcomes, under_way: 0 })
+        Some(RpcService { endpoint, requests, outcomes, under_way: 0 })
     }
 
     /// True if no more calls are taken now.
@@ -54,23 +52,11 @@ impl RpcService {
         }
     }
 
-    /// The first message, once.
-    pub(super) fn greeting(&mut self) -> Option<&'static [u8]> {
-        let first = !std::mem::replace(&mut self.greeted, true);
-        first.then_some(GREETING)
-    }
-
     /// What came of the next call.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.outcomes.try_recv().ok()?;
         self.under_way -= 1;
         Some(outcome)
-    }
-}
-
-impl Service for RpcService {
-    fn endpoint(&self) -> EndpointId {
-        self.endpoint
     }
 }
 

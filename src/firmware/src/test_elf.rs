@@ -25,6 +25,16 @@ pub fn minimal_table() -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
+/// The table of MICA's image with a debugger: endpoint table at 0x1c, debug rings of 8 KiB at 0xa24, vdev at 0xa4c.
+pub fn table_with_vendor_entries() -> Vec<u8> {
+    let mut words: Vec<u32> = vec![1, 3, 0, 0, 0x1c, 0xa24, 0xa4c, 128];
+    words.resize(0xa24 / 4, 0);
+    words.extend([129, 0, 0, 0, 0, 0, 0x2000, 0, 0, 0]);
+    let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    // The entry of the vdev, behind header and offset of the smallest table.
+    [&head, minimal_table().get(0x14..).unwrap_or_default()].concat()
+}
+
 /// An ELF file to be.
 #[derive(Clone, Debug)]
 pub struct TestElf {

@@ -1,29 +1,35 @@
-//! The services of one remote, by the names of its endpoints: `rpmsg-tty` is the container's console, `rpmsg-rpc` calls
-//! for files.
+//! The services of one remote, by the names of its endpoints: `rpmsg-tty` is the container's console, further ones have
+//! sockets in the bundle, `rpmsg-rpc` calls for files, `rpmsg-umt` is only greeted. The debugger needs no endpoint.
 //!
-//! What has no service is told in the log and dropped. UniProton waits for the first message to `rpmsg-rpc` before it
-//! starts anything, so that comes as soon as there is room for it.
+//! What has no service is told in the log and dropped. UniProton waits for the first message to `rpmsg-rpc` and to
+//! `rpmsg-umt` before it starts anything, so these come as soon as there is room for them.
 
+mod debugger;
+mod door;
 mod rpc;
+mod services;
 mod tty;
+mod umt;
 
-use log::Level;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::Instant;
+
+use debugger::Debugger;
+use door::Doors;
 use rpc::RpcService;
-use tty::Tty;
+use services::Services;
 
 use crate::console::{Console, Read};
 use crate::pedestal::baremetal::Link;
 use crate::reactor::Waker;
 use crate::rpc::SharedFiles;
 use openamp::Violation;
-use openamp::rpmsg::{EndpointId, Host, Incoming, Name, PAYLOAD_LEN, SendError};
+use openamp::rpmsg::{EndpointId, Host, Incoming, PAYLOAD_LEN, SendError};
 use shmem::Window;
 
 /// Messages taken per turn and remote, so that one that floods does not starve the others.
 const TURN: usize = 64;
-
-/// Announcements that are worth a line in the log: there are two services.
-const TOLD: u64 = 2;
 
 /// What a turn left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,87 +46,99 @@ pub struct Pumped {
 pub struct Channel {
     /// The core and its rings.
     pub link: Link,
-    tty: Option<Tty>,
-    rpc: Option<RpcService>,
-    files: SharedFiles,
-    waker: Option<Waker>,
-    /// Endpoints that the remote has announced so far.
-    announced: u64,
+    services: Services,
+    debugger: Option<Debugger>,
     /// Messages that came so far.
     heard: u64,
     /// Messages that the remote had not consumed after the last turn.
     unconsumed: u16,
     /// We asked to be told when the remote consumes a message.
     wants_room: bool,
+    /// It was told that the firmware has taken its rings back.
+    reset_told: bool,
 }
 
 impl Channel {
-    /// A channel over a link on which nothing was announced yet.
-    pub fn new(link: Link, files: SharedFiles) -> Channel {
-        let (tty, rpc, waker) = (None, None, None);
-        Channel { link, tty, rpc, files, waker, announced: 0, heard: 0, unconsumed: 0, wants_room: false }
+    /// A channel over a link on which nothing was announced yet. Its sockets are in `bundle`.
+    pub fn new(mut link: Link, files: SharedFiles, bundle: &Path) -> Channel {
+        let doors = Doors::new(bundle).inspect_err(|error| log::error!("epoll: {error}; no sockets")).ok();
+        let debugger = doors.as_ref().and_then(|doors| Debugger::open(&mut link, doors));
+        let services = Services::new(files, doors);
+        Channel { link, services, debugger, heard: 0, unconsumed: 0, wants_room: false, reset_told: false }
     }
 
     /// How services on other threads say that there is something to do.
     pub fn wake_by(&mut self, waker: Waker) {
-        self.waker = Some(waker);
+        self.services.waker = Some(waker);
+    }
+
+    /// Readable when there is something to do at one of the sockets.
+    pub fn doors(&self) -> Option<BorrowedFd<'_>> {
+        self.services.doors.as_ref().map(Doors::pollable)
+    }
+
+    /// When it wants a turn even if nothing happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.debugger.as_ref().and_then(Debugger::deadline)
+    }
+
+    /// Tells, once, of firmware that has taken its rings back and lives on. MICA has no answer to that: the state word
+    /// alone says whether a core lives.
+    pub fn watch_reset(&mut self) {
+        if !self.reset_told && self.link.reset_by_remote() {
+            self.reset_told = true;
+            log::warn!("the firmware has reset its virtio device: it takes no part in messages any more");
+        }
     }
 
     /// Calls of the remote that are being carried out: they may still print.
     pub fn calls_under_way(&self) -> usize {
-        self.rpc.as_ref().map_or(0, |rpc| rpc.under_way)
+        self.services.rpc.as_ref().map_or(0, |rpc| rpc.under_way)
     }
 
     fn rpc_is_full(&self) -> bool {
-        self.rpc.as_ref().is_some_and(RpcService::is_full)
+        self.services.rpc.as_ref().is_some_and(RpcService::is_full)
     }
 
     /// Moves bytes in both directions until nothing more goes.
     pub fn pump(&mut self, console: &mut Console) -> Result<Pumped, Violation> {
         let before = (self.heard, self.unconsumed);
+        self.answer_doors();
         let output = self.pump_output(console)?;
+        self.pump_greetings()?;
         let held_up = self.rpc_is_full();
         let mut answers = self.pump_rpc(console)?;
         // The messages that waited for an outcome are still in the ring, and nobody kicks for them again.
         answers |= held_up && !self.rpc_is_full();
         let input = self.pump_input(console)?;
+        let typed = self.pump_side_ttys()?;
+        self.pump_debugger();
         self.unconsumed = self.link.with_host(|host, window| host.outstanding(window))?;
         let moved = before != (self.heard, self.unconsumed);
-        Ok(Pumped { again: output || answers || input, moved, owed: self.unconsumed > 0 || self.heard == 0 })
+        Ok(Pumped {
+            again: output || answers || input || typed,
+            moved,
+            owed: self.unconsumed > 0 || self.heard == 0,
+        })
     }
 
     /// Moves what the remote has sent to standard output; true if there may be more.
     fn pump_output(&mut self, console: &mut Console) -> Result<bool, Violation> {
-        let Channel { link, tty, rpc, files, waker, announced, heard, .. } = self;
+        let Channel { link, services, heard, .. } = self;
         link.with_host(|host, window| {
             let mut payload = [0; PAYLOAD_LEN];
             for _ in 0..TURN {
                 // One ring carries everything: who does not take his messages holds up the others of his container.
-                if blocked(console) || rpc.as_ref().is_some_and(RpcService::is_full) {
+                if blocked(console) || services.rpc.as_ref().is_some_and(RpcService::is_full) {
                     return Ok(false);
                 }
                 let Some(incoming) = host.receive(window, &mut payload)? else { return Ok(false) };
                 *heard += 1;
                 match incoming {
-                    Incoming::Announced { name, addr } if is_free(tty) && tty::is_tty(&name) => {
-                        *tty = bind(host, name, addr, announced).map(Tty::new);
-                    }
-                    Incoming::Announced { name, addr } if is_free(rpc) && rpc::is_rpc(&name) => {
-                        let Some(endpoint) = bind(host, name, addr, announced) else { continue };
-                        if rpc.is_none() {
-                            *rpc = RpcService::start(files.clone(), waker.clone());
-                        }
-                        rpc.iter_mut().for_each(|rpc| rpc.serve(endpoint));
-                    }
-                    Incoming::Withdrawn(endpoint) if is_at(tty, endpoint) => *tty = None,
-                    Incoming::Withdrawn(endpoint) if is_at(rpc, endpoint) => {
-                        rpc.iter_mut().for_each(|rpc| rpc.endpoint = None);
-                    }
-                    Incoming::Message { endpoint, len } if is_at(tty, endpoint) => {
-                        print(console, &payload[..len]);
-                    }
-                    Incoming::Message { endpoint, len } if is_at(rpc, endpoint) => {
-                        rpc.iter_mut().for_each(|rpc| rpc.ask(&payload[..len]));
+                    Incoming::Announced { name, addr } => services.announced(host, name, addr),
+                    Incoming::Withdrawn(endpoint) => services.withdrawn(endpoint),
+                    Incoming::Message { endpoint, len } => {
+                        services.message(endpoint, &payload[..len], console);
                     }
                     other => log::debug!("dropped {other:?}"),
                 }
@@ -129,10 +147,26 @@ impl Channel {
         })
     }
 
+    /// Sends first messages as long as there is room.
+    fn pump_greetings(&mut self) -> Result<(), Violation> {
+        let Channel { link, services, wants_room, .. } = self;
+        if services.greetings.is_empty() {
+            return Ok(());
+        }
+        link.with_host(|host, window| {
+            while has_room(host, window, wants_room)?
+                && let Some((endpoint, greeting)) = services.greetings.pop()
+            {
+                send(host, window, endpoint, greeting)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Moves answers of the rpc service to the remote, and what it printed to standard output; true if there may be more.
     fn pump_rpc(&mut self, console: &mut Console) -> Result<bool, Violation> {
-        let Channel { link, rpc, wants_room, .. } = self;
-        let Some(rpc) = rpc else { return Ok(false) };
+        let Channel { link, services, wants_room, .. } = self;
+        let Some(rpc) = &mut services.rpc else { return Ok(false) };
         link.with_host(|host, window| {
             for _ in 0..TURN {
                 if blocked(console) || !has_room(host, window, wants_room)? {
@@ -153,25 +187,17 @@ impl Channel {
         if let Some(input) = &mut console.input {
             input.resume();
         }
-        let Channel { link, tty, wants_room, .. } = self;
-        let Some(tty) = tty else { return Ok(false) };
+        let Channel { link, services, wants_room, .. } = self;
+        let Some(endpoint) = services.console else { return Ok(false) };
         link.with_host(|host, window| {
             let mut chunk = [0; PAYLOAD_LEN];
             for _ in 0..TURN {
-                if !has_room(host, window, wants_room)? {
-                    return Ok(false);
-                }
-                if !tty.greeted {
-                    // An empty message: the remote learns our address, and nobody reads a byte.
-                    send(host, window, tty.endpoint, &[])?;
-                    tty.greeted = true;
-                }
                 let Some(input) = &mut console.input else { return Ok(false) };
                 if !has_room(host, window, wants_room)? {
                     return Ok(false);
                 }
                 match input.read(&mut chunk) {
-                    Read::Bytes(len) => send(host, window, tty.endpoint, &chunk[..len])?,
+                    Read::Bytes(len) => send(host, window, endpoint, &chunk[..len])?,
                     Read::Later => return Ok(false),
                     Read::End => console.input = None,
                 }
@@ -179,33 +205,46 @@ impl Channel {
             Ok(true)
         })
     }
-}
 
-/// A service at an endpoint of the remote.
-trait Service {
-    fn endpoint(&self) -> Option<EndpointId>;
-}
-
-fn is_at(service: &Option<impl Service>, endpoint: EndpointId) -> bool {
-    service.as_ref().and_then(Service::endpoint) == Some(endpoint)
-}
-
-fn is_free(service: &Option<impl Service>) -> bool {
-    service.as_ref().and_then(Service::endpoint).is_none()
-}
-
-/// Binds an announced endpoint. A remote may announce as often as it likes; the log tells of the first times.
-fn bind(host: &mut Host, name: Name, addr: u32, announced: &mut u64) -> Option<EndpointId> {
-    *announced += 1;
-    let level = if *announced <= TOLD { Level::Info } else { Level::Debug };
-    match host.bind(name, addr) {
-        Ok(endpoint) => {
-            log::log!(level, "endpoint {name} at {addr:#x}");
-            Some(endpoint)
+    /// Moves what clients type at side terminals to the remote; true if there may be more.
+    fn pump_side_ttys(&mut self) -> Result<bool, Violation> {
+        let Channel { link, services, wants_room, .. } = self;
+        let mut again = false;
+        for tty in services.side_ttys.iter_mut().filter(|tty| tty.door.has_client()) {
+            again |= link.with_host(|host, window| {
+                let mut chunk = [0; PAYLOAD_LEN];
+                for _ in 0..TURN {
+                    if !has_room(host, window, wants_room)? {
+                        return Ok(false);
+                    }
+                    match tty.door.read(&mut chunk) {
+                        0 => return Ok(false),
+                        len => send(host, window, tty.endpoint, &chunk[..len])?,
+                    }
+                }
+                Ok::<_, Violation>(true)
+            })?;
         }
-        Err(error) => {
-            log::log!(level, "{error}");
-            None
+        Ok(again)
+    }
+
+    /// A lie about the debug rings ends the debugger alone.
+    fn pump_debugger(&mut self) {
+        if let Some(debugger) = &mut self.debugger
+            && let Err(violation) = debugger.pump(&self.link)
+        {
+            log::error!("the debugger is cut off: {violation}");
+            self.debugger = None;
+        }
+    }
+
+    fn answer_doors(&mut self) {
+        let Services { doors, side_ttys, .. } = &mut self.services;
+        if let Some(doors) = doors
+            && doors.rang()
+        {
+            side_ttys.iter_mut().for_each(|tty| tty.door.answer(doors));
+            self.debugger.iter_mut().for_each(|debugger| debugger.answer(doors));
         }
     }
 }

@@ -5,9 +5,8 @@ use std::thread;
 
 use openamp::rpmsg::{EndpointId, Name};
 
-use super::Service;
 use crate::reactor::Waker;
-use crate::rpc::{GREETING, Outcome, SharedFiles, work};
+use crate::rpc::{Outcome, SharedFiles, work};
 
 /// Calls that are under way at most; the remote's next messages wait in its ring. An RTOS has a call per thread.
 const QUEUE: usize = 8;
@@ -18,7 +17,6 @@ const QUEUE: usize = 8;
 pub(super) struct RpcService {
     /// None while the remote has withdrawn it. Open files stay.
     pub(super) endpoint: Option<EndpointId>,
-    greeted: bool,
     requests: Sender<Vec<u8>>,
     outcomes: Receiver<Outcome>,
     /// Calls without an outcome so far.
@@ -37,12 +35,7 @@ impl RpcService {
         };
         let spawned = thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, told));
         spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
-        Some(RpcService { endpoint: None, greeted: true, requests, outcomes, under_way: 0 })
-    }
-
-    /// The remote's endpoint is `endpoint` from now on.
-    pub(super) fn serve(&mut self, endpoint: EndpointId) {
-        (self.endpoint, self.greeted) = (Some(endpoint), false);
+        Some(RpcService { endpoint: None, requests, outcomes, under_way: 0 })
     }
 
     /// True if no more calls are taken now.
@@ -57,20 +50,11 @@ impl RpcService {
         }
     }
 
-    /// The first message, once per endpoint; then what came of the next call.
+    /// What came of the next call.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            return Some(Outcome { reply: Some(GREETING.to_vec()), printed: Vec::new() });
-        }
         let outcome = self.outcomes.try_recv().ok()?;
         self.under_way -= 1;
         Some(outcome)
-    }
-}
-
-impl Service for RpcService {
-    fn endpoint(&self) -> Option<EndpointId> {
-        self.endpoint
     }
 }
 

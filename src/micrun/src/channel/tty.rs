@@ -1,27 +1,14 @@
-//! The console's endpoint.
+//! The endpoints that are terminals: the first is the console, the others have a socket each.
 
 use openamp::rpmsg::{EndpointId, Name};
 
-use super::Service;
+use super::door::Door;
 
-/// The endpoint that is the console.
-#[derive(Debug)]
-pub(super) struct Tty {
+/// A terminal beside the console. What nobody reads is lost, as is what its reader is too slow for: the ring carries the
+/// console too.
+pub(super) struct SideTty {
     pub(super) endpoint: EndpointId,
-    /// The remote has been told our address. Before that it cannot print.
-    pub(super) greeted: bool,
-}
-
-impl Tty {
-    pub(super) fn new(endpoint: EndpointId) -> Tty {
-        Tty { endpoint, greeted: false }
-    }
-}
-
-impl Service for Tty {
-    fn endpoint(&self) -> Option<EndpointId> {
-        Some(self.endpoint)
-    }
+    pub(super) door: Door,
 }
 
 /// `rpmsg-tty`, `rpmsg-tty0`, `rpmsg-tty1` and so on.

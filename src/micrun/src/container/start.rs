@@ -34,7 +34,7 @@ impl Container {
                 let recorded = Record::alive(process).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the link.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                let session = |on_end| Session::new(link, console, settings, files, on_end);
+                let session = |on_end| Session::new(link, console, settings, files, &self.bundle, on_end);
                 self.commit_start(session, process, control);
                 Ok(())
             }

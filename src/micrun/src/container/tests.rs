@@ -3,7 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, LazyLock};
@@ -22,7 +23,7 @@ use crate::reactor::{Ended, Reactor};
 use crate::sandbox::Sandbox;
 use crate::store::Record;
 use crate::sys;
-use firmware::test_elf::TestElf;
+use firmware::test_elf::{TestElf, table_with_vendor_entries};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const CONFIG: &str =
@@ -480,4 +481,99 @@ fn client_conf_decides_unless_an_annotation_does() {
     conf("[Mica]\nName=a\nClientPath=/firmware.elf\nCPU=1\nPedestal=jailhouse\nPedestalConf=/x\n");
     // The annotation of the setting says "fake", so jailhouse is not asked for.
     setting.create("c").expect("created");
+}
+
+/// Connects to a socket in the bundle as soon as it is there.
+fn connect(setting: &Setting, name: &str) -> UnixStream {
+    let begun = Instant::now();
+    let stream = loop {
+        match UnixStream::connect(setting.path(name)) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(begun.elapsed() < DEADLINE, "{name}: {error}"),
+        }
+        thread::yield_now();
+    };
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream
+}
+
+fn received(stream: &mut UnixStream, wanted: &[u8]) {
+    let mut bytes = vec![0; wanted.len()];
+    stream.read_exact(&mut bytes).expect("bytes in time");
+    assert_eq!(bytes, wanted);
+}
+
+#[test]
+fn a_terminal_beside_the_console_is_a_socket() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let mut console = setting.reader();
+    read_until(&mut console, b"# ");
+    setting.type_in(b"announce rpmsg-tty1");
+    let mut first = connect(&setting, "rpmsg-tty1.sock");
+    let mode = std::fs::metadata(setting.path("rpmsg-tty1.sock")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    first.write_all(b"side").expect("room");
+    received(&mut first, b"side");
+    // The next client takes the place of the first.
+    let mut second = connect(&setting, "rpmsg-tty1.sock");
+    second.write_all(b"by").expect("room");
+    received(&mut second, b"by");
+    assert_eq!(first.read(&mut [0; 8]).expect("the end"), 0);
+    setting.type_in(b"withdraw rpmsg-tty1");
+    assert_eq!(second.read(&mut [0; 8]).expect("the end"), 0);
+    setting.type_in(b"still here");
+    read_until(&mut console, b"still here");
+    assert!(!setting.path("rpmsg-tty1.sock").exists());
+    container.kill(9).expect("killed");
+    end_of(&container);
+}
+
+#[test]
+fn bulk_transfer_is_greeted_so_that_firmware_goes_on() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let mut console = setting.reader();
+    read_until(&mut console, b"# ");
+    setting.type_in(b"announce rpmsg-umt");
+    read_until(&mut console, b"umt [0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]\n");
+    container.kill(9).expect("killed");
+    end_of(&container);
+}
+
+#[test]
+fn a_debugger_talks_to_the_stub() {
+    let setting = Setting::new();
+    let firmware = TestElf::new().resource_table(&table_with_vendor_entries()).build();
+    std::fs::write(setting.path("rootfs/firmware.elf"), firmware).expect("written");
+    let container = setting.running();
+    let mut gdb = connect(&setting, "gdb.sock");
+    // The stub is waiting for bytes, as it has stopped: no interrupt tells it of any, so this alone stops it.
+    gdb.write_all(b"\x03").expect("room");
+    received(&mut gdb, b"$T02#b6");
+    // The fake stub looks when it is kicked, as it is with each message to the console.
+    gdb.write_all(b"$?#3f").expect("room");
+    gdb.set_nonblocking(true).expect("set");
+    let (begun, mut echo) = (Instant::now(), Vec::new());
+    while echo != b"$?#3f" {
+        assert!(begun.elapsed() < DEADLINE, "{echo:?}");
+        setting.type_in(b"x");
+        let mut bytes = [0; 16];
+        if let Ok(len) = gdb.read(&mut bytes) {
+            echo.extend_from_slice(&bytes[..len]);
+        }
+    }
+    drop(gdb);
+    container.kill(9).expect("killed");
+    end_of(&container);
+}
+
+#[test]
+fn firmware_without_debug_rings_has_no_socket() {
+    let setting = Setting::new();
+    let container = setting.running();
+    read_until(&mut setting.reader(), b"# ");
+    assert!(!setting.path("gdb.sock").exists());
+    container.kill(9).expect("killed");
+    end_of(&container);
 }

@@ -8,6 +8,7 @@ use crate::sys::page_size;
 use firmware::board::{Board, BoardError};
 use firmware::elf::{Elf, ElfError};
 use openamp::Violation;
+use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::{NoRoom, Placement};
 use openamp::resource_table::{DRIVER_OK, Layout};
 use openamp::rpmsg::Host;
@@ -113,21 +114,38 @@ impl Loaded {
     /// a fast firmware then never sees half a table. The state word says `CPU_ON` before the core runs, so that a
     /// firmware that ends at once is not overwritten.
     pub fn start(mut self, give_up: &dyn Fn() -> bool) -> Result<Link, StartError> {
-        let host = self.prepare()?;
+        let (host, debug_rings) = self.prepare()?;
         self.machine.boot(self.entry, give_up)?;
-        let Loaded { machine, window, table, .. } = self;
+        let Loaded { machine, window, table, layout, .. } = self;
         machine.kick();
-        Ok(Link { machine, window, table, host })
+        Ok(Link { machine, window, table, layout, host, debug_rings })
     }
 
-    fn prepare(&self) -> Result<Host, Violation> {
+    fn prepare(&self) -> Result<(Host, Option<(Reader, Writer)>), Violation> {
         let table = self.table.window()?;
         let host = Host::new(&self.window.window()?, self.placement)?;
+        let debug_rings = self.prepare_debug_rings(&table)?;
         self.layout.write_vrings(&table, self.placement.ring_addresses())?;
         self.layout.write_status(&table, DRIVER_OK)?;
         table.store_u32(STATE_WORD, CPU_ON)?;
         barrier::full();
-        Ok(host)
+        Ok((host, debug_rings))
+    }
+
+    /// Rings that do not fit cost the debugger, not the container: stock MICA makes them only if it is told to debug.
+    fn prepare_debug_rings(&self, table: &Window<'_>) -> Result<Option<(Reader, Writer)>, Fault> {
+        let Some(len) = self.layout.debug_rings_len() else { return Ok(None) };
+        let at = self.placement.end();
+        match debug_ring::host(&self.window.window()?, at, len) {
+            Ok(rings) => {
+                self.layout.write_debug_rings(table, self.placement.da + at as u32)?;
+                Ok(Some(rings))
+            }
+            Err(fault) => {
+                log::warn!("no debugger: debug rings of {len:#x} bytes behind the buffers: {fault}");
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -137,21 +155,48 @@ pub struct Link {
     pub machine: Box<dyn Machine>,
     window: Piece,
     table: Piece,
+    layout: Layout,
     host: Host,
+    debug_rings: Option<(Reader, Writer)>,
 }
 
 impl Link {
-    /// Does something with the rings, then kicks the firmware if it wants to know.
+    /// Does something with the rings, then kicks the firmware if it wants to know. Endpoints that came or went are written
+    /// into the firmware's table, so that another host could go on with them.
     pub fn with_host<T, E: From<Violation>>(
         &mut self,
         action: impl FnOnce(&mut Host, &Window<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let window = self.window.window().map_err(Violation::from)?;
         let result = action(&mut self.host, &window)?;
+        let table = self.table.window().map_err(Violation::from)?;
+        self.host.record_endpoints(&self.layout, &table).map_err(Violation::from)?;
         if self.host.wants_kick(&window)? {
             self.machine.kick();
         }
         Ok(result)
+    }
+
+    /// The debugger's ends of the firmware's debug rings, once.
+    pub fn take_debug_rings(&mut self) -> Option<(Reader, Writer)> {
+        self.debug_rings.take()
+    }
+
+    /// The memory that rings and buffers lie in.
+    pub fn memory(&self) -> Result<Window<'_>, Fault> {
+        self.window.window()
+    }
+
+    /// Asks the firmware to stop for the debugger.
+    pub fn interrupt_for_debugger(&self) -> Result<(), Fault> {
+        self.layout.interrupt_for_debugger(&self.table.window()?)?;
+        self.machine.kick();
+        Ok(())
+    }
+
+    /// True if the firmware has taken back that the rings are ready, or asks for them to be made anew.
+    pub fn reset_by_remote(&self) -> bool {
+        self.table.window().and_then(|table| self.layout.reset_by_remote(&table)).unwrap_or(false)
     }
 
     /// True if the state word says that the core is to be, or is being, powered off.
@@ -174,5 +219,63 @@ impl Link {
 
     fn read(&self, at: usize) -> Option<u32> {
         self.table.window().ok()?.load_u32(at).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pedestal::fake::FakeCore;
+    use firmware::board::QEMU_ARM64;
+    use firmware::test_elf::{TestElf, table_with_vendor_entries};
+    use openamp::rpmsg::{Incoming, PAYLOAD_LEN};
+
+    fn running(table: &[u8]) -> Link {
+        let file = TestElf::new().resource_table(table).build();
+        let machine = FakeCore::new(&QEMU_ARM64, 3, &file).expect("a fake core");
+        let loaded = Loaded::new(Box::new(machine), &QEMU_ARM64, 3, &file).expect("loaded");
+        loaded.start(&|| false).expect("started")
+    }
+
+    #[test]
+    fn endpoints_are_kept_for_the_next_host() {
+        let mut link = running(&table_with_vendor_entries());
+        let entry = |link: &Link| {
+            let mut name = [0; 10];
+            let table = link.table.window().expect("mapped");
+            table.copy_out(0x1c + 8, &mut name).expect("inside");
+            (table.load_u32(0x1c + 4).expect("inside"), name)
+        };
+        let bound = link.with_host(|host, memory| {
+            let Ok(Some(Incoming::Announced { name, addr })) = host.receive(memory, &mut [0; PAYLOAD_LEN])
+            else {
+                panic!("no announcement")
+            };
+            Ok::<_, Violation>(host.bind(name, addr).expect("room"))
+        });
+        assert_eq!(entry(&link), (1, *b"rpmsg-tty\0"));
+        let withdrawn = |host: &mut Host, memory: &Window<'_>| {
+            host.withdraw(memory, bound.expect("bound")).expect("room");
+            Ok::<_, Violation>(())
+        };
+        link.with_host(withdrawn).expect("withdrawn");
+        assert_eq!(entry(&link), (0, [0; 10]));
+    }
+
+    #[test]
+    fn firmware_that_takes_its_rings_back_is_noticed() {
+        let link = running(&table_with_vendor_entries());
+        assert!(!link.reset_by_remote());
+        let table = link.table.window().expect("mapped");
+        link.layout.write_status(&table, 0).expect("inside");
+        assert!(link.reset_by_remote());
+    }
+
+    #[test]
+    fn debug_rings_that_do_not_fit_cost_the_debugger_alone() {
+        let mut table = table_with_vendor_entries();
+        table[0xa24 + 24..][..4].copy_from_slice(&0x20000u32.to_le_bytes());
+        assert!(running(&table).take_debug_rings().is_none());
+        assert!(running(&table_with_vendor_entries()).take_debug_rings().is_some());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! For benchmarks of everything above a machine, and for tests with many containers. It keeps the bare-metal contract:
 //! announces `rpmsg-tty`, greets on the first message, echoes the others, and powers off when the state word says so.
-//! The message `lie` makes it break the contract: it overwrites both rings. Paused it does nothing; a kick that it missed
+//! The message `lie` makes it break the contract: it overwrites both rings; `announce NAME` and `withdraw NAME` do so with
+//! another endpoint; what comes to `rpmsg-umt` is shown on the console. Of debug rings it is an echo, but Ctrl-C. Paused it does nothing; a kick that it missed
 //! then it takes when it goes on.
 
 use std::cell::{Cell, RefCell};
@@ -20,14 +21,17 @@ use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use crate::sys::page_size;
 use firmware::board::{Board, Region};
 use firmware::elf::Elf;
+use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::Placement;
 use openamp::resource_table::Layout;
-use openamp::rpmsg::{Name, PAYLOAD_LEN, Remote};
+use openamp::rpmsg::{EndpointId, Name, PAYLOAD_LEN, Remote};
 use openamp::state::{CPU_OFF, STATE_WORD};
 use shmem::Memory;
 
 const GREETING: &[u8] = b"fake core\r\n# ";
 const LIE: &[u8] = b"lie";
+/// How the stub says that Ctrl-C has stopped it.
+const STOPPED: &[u8] = b"$T02#b6";
 
 /// One fake core.
 pub(super) struct FakeCore {
@@ -51,11 +55,15 @@ struct Switch {
 }
 
 struct Firmware {
-    window: Mapping,
+    window: Arc<Mapping>,
     /// The page with the state word.
     table: Mapping,
-    state_word: usize,
+    /// Offset of the table.
+    table_at: usize,
+    layout: Layout,
     remote: Remote,
+    endpoints: Vec<EndpointId>,
+    debug_rings: Option<(Writer, Reader)>,
     greeted: bool,
     off: bool,
 }
@@ -96,9 +104,19 @@ impl FakeCore {
         let mut remote = Remote::new(&window.window(), da, placement.rings)
             .map_err(|error| broken("fake rings")(&error))?;
         let name = Name::new("rpmsg-tty").map_err(|error| broken("fake endpoint")(&error))?;
-        remote.announce(&window.window(), name).map_err(|error| broken("fake endpoint")(&error))?;
-        let state_word = (self.table - page) as usize + STATE_WORD;
-        Ok(Firmware { window, table, state_word, remote, greeted: false, off: false })
+        let tty = remote.announce(&window.window(), name).map_err(|error| broken("fake endpoint")(&error))?;
+        let debug_rings = self.layout.debug_rings_len();
+        Ok(Firmware {
+            window: Arc::new(window),
+            table,
+            table_at: (self.table - page) as usize,
+            layout: self.layout,
+            remote,
+            endpoints: vec![tty],
+            debug_rings: debug_rings.map(|len| debug_ring::firmware(placement.end(), len)),
+            greeted: false,
+            off: false,
+        })
     }
 
     fn ring(counter: &EventFd) {
@@ -110,17 +128,27 @@ impl FakeCore {
 impl Firmware {
     /// What the interrupt handler and the console task of a real firmware do.
     fn interrupted(&mut self) {
-        if self.table.window().load_u32(self.state_word) == Ok(CPU_OFF) {
+        if self.table.window().load_u32(self.table_at + STATE_WORD) == Ok(CPU_OFF) {
             self.off = true;
             return;
         }
-        let window = self.window.window();
+        self.debug();
+        let window = self.window.clone();
+        let window = window.window();
         let mut payload = [0; PAYLOAD_LEN];
         while let Ok(Some(message)) = self.remote.receive(&window, &mut payload) {
             if payload.starts_with(LIE) {
                 // Indices that nobody counted to, descriptors that nobody holds.
                 let _ = window.copy_in(0, &[0xff; 1024]);
                 return;
+            }
+            if self.change(&payload[..message.len]) {
+                continue;
+            }
+            if self.remote.endpoint(message.endpoint).is_some_and(|end| end.name.as_str() == "rpmsg-umt") {
+                let shown = format!("umt {:?}\n", &payload[..message.len]);
+                let _ = self.remote.send(&window, self.endpoints[0], shown.as_bytes());
+                continue;
             }
             let echo = if self.greeted { &payload[..message.len] } else { GREETING };
             self.greeted = true;
@@ -129,6 +157,41 @@ impl Firmware {
                 let _ = self.remote.send(&window, message.endpoint, echo);
             }
         }
+    }
+
+    /// Announces or withdraws an endpoint, if the message says so.
+    fn change(&mut self, message: &[u8]) -> bool {
+        let window = self.window.window();
+        let text = String::from_utf8_lossy(message);
+        let Some((verb @ ("announce" | "withdraw"), name)) = text.trim_end().split_once(' ') else {
+            return false;
+        };
+        let Ok(name) = Name::new(name) else { return false };
+        if verb == "announce" {
+            self.endpoints.extend(self.remote.announce(&window, name));
+        } else {
+            let named = |id: &EndpointId| self.remote.endpoint(*id).is_some_and(|end| end.name == name);
+            let gone = self.endpoints.iter().position(named).map(|place| self.endpoints.remove(place));
+            let _ = gone.map(|id| self.remote.withdraw(&window, id));
+        }
+        true
+    }
+
+    /// The stub of a debugger.
+    fn debug(&mut self) {
+        let (window, table) = (self.window.window(), self.table.window());
+        let Some((to_host, from_host)) = &mut self.debug_rings else { return };
+        let table = table.part(self.table_at, self.layout.len());
+        let stop = table.and_then(|table| self.layout.take_debugger_interrupt(&table)) == Ok(true);
+        let _ = from_host.read_with(&window, |bytes| {
+            let answer = if stop { STOPPED } else { bytes };
+            let echo = |room: &mut [u8]| {
+                room[..answer.len()].copy_from_slice(answer);
+                answer.len()
+            };
+            to_host.write_with(&window, echo).unwrap_or(0);
+            bytes.len()
+        });
     }
 }
 

@@ -238,6 +238,7 @@ impl Loop {
             (session.news(), readable, id.0 | END),
             (session.input(), readable, id.0),
             (session.output(), writable, id.0),
+            (session.doors(), readable, id.0),
         ];
         for (descriptor, flags, token) in watched {
             if let Some(descriptor) = descriptor {

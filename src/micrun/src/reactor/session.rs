@@ -4,6 +4,7 @@
 //! is cut, the machine's end is awaited), draining (the last output goes out, the end is told), gone.
 
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -169,10 +170,11 @@ impl Session {
         console: Console,
         settings: Settings,
         files: SharedFiles,
+        bundle: &Path,
         on_end: OnEnd,
     ) -> Session {
         Session {
-            channel: Channel::new(link, files),
+            channel: Channel::new(link, files, bundle),
             console,
             settings,
             phase: Phase::Running,
@@ -207,6 +209,10 @@ impl Session {
         self.console.output.as_ref()?.pollable()
     }
 
+    pub(super) fn doors(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.doors()
+    }
+
     pub(super) fn wake_by(&mut self, waker: Waker) {
         self.channel.wake_by(waker);
     }
@@ -236,9 +242,10 @@ impl Session {
             Phase::Draining(ref drain) => Some(drain.next),
             Phase::Ending { .. } | Phase::Gone => None,
         };
-        let console = if self.serves() { self.console.deadline() } else { None };
+        let (console, channel) =
+            if self.serves() { (self.console.deadline(), self.channel.deadline()) } else { (None, None) };
         let patience = self.patience.as_ref().and_then(|patience| patience.next);
-        phase.into_iter().chain(console).chain(patience).min()
+        phase.into_iter().chain(console).chain(channel).chain(patience).min()
     }
 
     /// True if the core may still have something to say or to hear.
@@ -320,7 +327,10 @@ impl Session {
                 self.watch_silence(now);
                 self.watch_power(now);
                 match self.phase {
-                    Phase::Running => self.wait_for(owed, now),
+                    Phase::Running => {
+                        self.channel.watch_reset();
+                        self.wait_for(owed, now);
+                    }
                     Phase::PoweringOff { .. } => self.wait_for(true, now),
                     _ => {}
                 }

@@ -37,6 +37,8 @@ const DEBUG_PA: usize = 16;
 const DEBUG_STATE: usize = 32;
 /// State byte: the host has initialised the rings.
 const DEBUG_READY: u8 = 1;
+/// State byte: the firmware has seen the last change.
+const DEBUG_DATA: u8 = 2;
 /// State byte: the user has pressed Ctrl-C.
 const DEBUG_INTERRUPT: u8 = 3;
 
@@ -82,6 +84,16 @@ impl Layout {
         table.store_u8(at + DEBUG_STATE, DEBUG_INTERRUPT)?;
         barrier::full();
         Ok(())
+    }
+
+    /// For firmware, in its interrupt handler: true, once, if the host asks it to stop for the debugger.
+    pub fn take_debugger_interrupt(&self, table: &impl Memory) -> Result<bool, Fault> {
+        let Some((at, _)) = self.debug_rings else { return Ok(false) };
+        let stop = table.load_u8(at + DEBUG_STATE)? == DEBUG_INTERRUPT;
+        if stop {
+            table.store_u8(at + DEBUG_STATE, DEBUG_DATA)?;
+        }
+        Ok(stop)
     }
 
     /// True as soon as the rings and their addresses may be read.

@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use qemu_tests::{Artifacts, DEADLINE, PROMPT, Pty, Testbed, ask, wait_for};
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+use qemu_tests::{Artifacts, DEADLINE, PROMPT, Pty, Testbed, ask};
 
 /// Errors of calls, by the numbers that the RTOS prints.
 const NO_ENTRY: &str = "error 2";
@@ -38,6 +39,23 @@ fn console(bed: &Testbed, id: &str, volumes: &[String]) -> Result<Pty> {
     Ok(console)
 }
 
+/// Until this is dropped nobody can open a file in `directory`: whoever tries hangs, as if its server were gone.
+fn hang(directory: &Path) -> Result<Fanotify> {
+    let hung = Fanotify::init(InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_CLOEXEC, EventFFlags::O_RDONLY)?;
+    let opening = MaskFlags::FAN_OPEN_PERM | MaskFlags::FAN_EVENT_ON_CHILD;
+    hung.mark(MarkFlags::FAN_MARK_ADD, opening, rustix::fs::CWD, Some(directory))?;
+    Ok(hung)
+}
+
+/// A console, with a volume in which calls cannot even begin: the place for the second one is to be made in the first.
+fn hung(bed: &Testbed, data: &Path, id: &str) -> Result<(Fanotify, Pty)> {
+    let fixed = bed.containerd.directory().join("fixed");
+    fs::write(&fixed, "do not change")?;
+    let hung = hang(data)?;
+    let console = console(bed, id, &[volume(data, "/data", "rw"), volume(&fixed, "/data/fixed", "ro")])?;
+    Ok((hung, console))
+}
+
 fn exit(mut console: Pty) -> Result<()> {
     console.send(b"exit 0\r")?;
     anyhow::ensure!(console.wait(DEADLINE)?.success());
@@ -51,7 +69,7 @@ fn rootfs(bed: &Testbed) -> Result<PathBuf> {
     Ok(bundle.path().join("rootfs"))
 }
 
-/// What is mounted on the machine below `directory`.
+/// The host's mounts that have to do with `directory`.
 fn mounts(directory: &Path) -> Result<BTreeSet<String>> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let directory = directory.display().to_string();
@@ -83,6 +101,7 @@ fn a_volume_is_shared_both_ways_and_nothing_of_it_is_mounted_on_the_host() -> Re
     fs::write(data.join("theirs"), "from the host\r\n")?;
     symlink("/etc/passwd", data.join("out"))?;
     symlink("../../../../../../../../etc/passwd", data.join("far"))?;
+    let before = mounts(bed.containerd.directory())?;
     let volumes = [volume(&data, "/data", "rw"), volume(&fixed, "/etc/fixed", "ro")];
     let mut console = console(&bed, "volume", &volumes)?;
     assert_eq!(ask(&mut console, "cat /data/theirs")?, "from the host\r\n");
@@ -94,11 +113,12 @@ fn a_volume_is_shared_both_ways_and_nothing_of_it_is_mounted_on_the_host() -> Re
     assert_eq!(ask(&mut console, "cat /etc/fixed")?, "do not change\r\n");
     assert!(ask(&mut console, "write /etc/fixed changed")?.contains(NOT_PERMITTED));
     assert_eq!(fs::read_to_string(&fixed)?, "do not change\r\n");
-    // The root file system is mounted, as always, and nothing in it.
-    let mounted = mounts(bed.containerd.directory())?;
-    assert!(!mounted.iter().any(|line| line.contains("rootfs/")), "{mounted:#?}");
+    // The root file system is mounted, as always, and nothing else.
+    let during = mounts(bed.containerd.directory())?;
+    let new: Vec<&String> = during.difference(&before).collect();
+    assert!(matches!(&new[..], [only] if only.contains("/rootfs ")), "{new:#?}");
     exit(console)?;
-    assert!(mounts(&data)?.is_empty());
+    assert_eq!(mounts(bed.containerd.directory())?, before);
     bed.clean()
 }
 
@@ -118,6 +138,34 @@ fn what_the_host_prints_for_the_rtos_is_complete() -> Result<()> {
 }
 
 #[test]
+fn calls_that_waited_for_a_file_system_are_carried_out() -> Result<()> {
+    let (bed, data) = ground()?;
+    let (hung, mut console) = hung(&bed, &data, "waits")?;
+    let typed: String = (0..40).map(|number| format!("printf <{number}>\r")).collect();
+    console.send(typed.as_bytes())?;
+    // Eight calls wait, and then the ring does.
+    console.expect("printf <7>", DEADLINE)?;
+    bed.ctr.ok(&["version"])?;
+    drop(hung);
+    console.expect("<39>\n", DEADLINE)?;
+    exit(console)?;
+    bed.clean()
+}
+
+#[test]
+fn a_container_ends_although_its_file_system_hangs() -> Result<()> {
+    let (bed, data) = ground()?;
+    let (_hung, mut console) = hung(&bed, &data, "hangs")?;
+    console.send(b"cat /data/fixed\r")?;
+    console.expect("cat /data/fixed\r\n", DEADLINE)?;
+    let task = bed.task("hangs");
+    task.kill("SIGKILL")?;
+    console.wait(DEADLINE)?;
+    task.gone()?;
+    bed.clean()
+}
+
+#[test]
 fn another_console_answers_while_files_are_read() -> Result<()> {
     let (bed, data) = ground()?;
     fs::write(data.join("long"), "line\r\n".repeat(1 << 18))?;
@@ -132,6 +180,6 @@ fn another_console_answers_while_files_are_read() -> Result<()> {
     assert_eq!(task.status()?.as_deref(), Some("RUNNING"));
     task.kill("SIGKILL")?;
     reader.wait(DEADLINE)?;
-    wait_for("the task to be forgotten", DEADLINE, || task.status().ok()?.is_none().then_some(()))?;
+    task.gone()?;
     bed.clean()
 }

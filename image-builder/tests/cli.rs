@@ -141,6 +141,68 @@ fn warnings_do_not_stop_it() {
     assert!(output.status.success());
 }
 
+/// The command with nothing but a recipe of this text, in a directory of its own below `directory`.
+fn recipe_command(directory: &Path, text: &str, extra: &[&str]) -> Command {
+    fs::create_dir_all(directory.join("r")).expect("a directory");
+    fs::write(directory.join("r/recipe.toml"), text).expect("written");
+    let mut command = Command::new(BINARY);
+    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH");
+    command.args(["bundle", "--recipe", "r/recipe.toml", "--output", "out.tar"]).args(extra);
+    command
+}
+
+#[test]
+fn a_recipe_and_options_make_the_same_image() {
+    let directory = directory();
+    let path = directory.path();
+    let options = ["--rtos", "zephyr", "--annotation", "a=1"];
+    let by_options = output(command(path, &options));
+    let recipe = "name = \"localhost/hello:1\"\nboard = \"qemu-arm64\"\nfirmware = \"../app.elf\"\n";
+    let full = format!("{recipe}[rtos]\nname = \"zephyr\"\n[annotations]\na = \"1\"\n");
+    let by_recipe = output(recipe_command(path, &full, &[]));
+    assert_eq!((stderr(&by_recipe), by_recipe.stdout), (String::new(), by_options.stdout.clone()));
+    let other = format!("{recipe}[rtos]\nname = \"x\"\n[annotations]\na = \"2\"\n[client-conf]\nCPU = 1\n");
+    let conf = "[Mica]\nName=hello\nClientPath=x\nCPU=3\n";
+    fs::write(path.join("c.conf"), conf).expect("written");
+    let options = [&options[..], &["--client-conf", "c.conf"]].concat();
+    let options_win = output(recipe_command(
+        path,
+        &other.replace("app.elf", "none.elf"),
+        &[&options[..], &["--firmware", "app.elf"]].concat(),
+    ));
+    assert_eq!((stderr(&options_win), options_win.stdout), (String::new(), by_options.stdout));
+}
+
+#[test]
+fn broken_recipes_are_one_line_and_status_1() {
+    let directory = directory();
+    let line = |text: &str| {
+        let output = output(recipe_command(directory.path(), text, &[]));
+        assert_eq!((output.status.code(), directory.path().join("out.tar").exists()), (Some(1), false));
+        stderr(&output).trim_end().to_owned()
+    };
+    let mine = "micrun-image-builder: ";
+    assert_eq!(
+        line("nmae = 1"),
+        format!("{mine}r/recipe.toml: line 1: key \"nmae\" is unknown, did you mean name")
+    );
+    assert_eq!(line(""), format!("{mine}name is missing, set it in the recipe or give --name"));
+    let recipe = "name = \"localhost/a:1\"\nboard = \"qemu-arm64\"\n";
+    assert_eq!(line(recipe), format!("{mine}firmware is missing, set it in the recipe or give --firmware"));
+    let recipe = format!("{recipe}firmware = \"../app.elf\"\n[files]\n");
+    let none = format!("{recipe}\"/a\" = \"none\"");
+    assert_eq!(line(&none), format!("{mine}cannot read r/none: No such file or directory (os error 2)"));
+    let endless = format!("{recipe}\"/a\" = \"/dev/zero\"");
+    assert_eq!(line(&endless), format!("{mine}cannot read /dev/zero: it is not a regular file"));
+    let huge = fs::File::create(directory.path().join("r/huge")).expect("created");
+    huge.set_len((128 << 20) - 1).expect("a sparse file");
+    let two = format!("{recipe}\"/a\" = \"huge\"\n\"/b\" = \"recipe.toml\"");
+    assert_eq!(
+        line(&two),
+        format!("{mine}cannot read r/recipe.toml: it is longer than 1 bytes, the most that is allowed")
+    );
+}
+
 #[test]
 fn wrong_usage_is_status_2() {
     let directory = directory();

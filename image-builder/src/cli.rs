@@ -8,6 +8,9 @@ use firmware::board::{Board, BoardError};
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::man::ManArgs;
+
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
 #[command(name = "micrun-image-builder", version)]
@@ -19,7 +22,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make an image archive of firmware, for `ctr image import` and `docker load`
-    Bundle(BundleArgs),
+    Bundle(Box<BundleArgs>),
+    /// Print the script that lets a shell complete the command line
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]

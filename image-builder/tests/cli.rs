@@ -1,9 +1,10 @@
 //! The command as a user runs it: exit status, one line on standard error, nothing left by a failure.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use firmware::test_elf::TestElf;
 use tempfile::TempDir;
@@ -201,6 +202,46 @@ fn broken_recipes_are_one_line_and_status_1() {
         line(&two),
         format!("{mine}cannot read r/recipe.toml: it is longer than 1 bytes, the most that is allowed")
     );
+}
+
+#[test]
+fn shells_get_their_scripts() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut command = Command::new(BINARY);
+        command.args(["completions", shell]);
+        let output = output(command);
+        assert_eq!((stderr(&output).as_str(), output.status.code()), ("", Some(0)));
+        let script = String::from_utf8(output.stdout).expect("text");
+        assert!(script.contains("micrun-image-builder") && script.contains("client-conf"), "{script}");
+        let Ok(mut checker) = Command::new(shell).arg("-n").stdin(Stdio::piped()).spawn() else { continue };
+        checker.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("the shell reads");
+        assert!(checker.wait().expect("the shell ends").success(), "{shell} takes the script");
+    }
+    let mut full = Command::new(BINARY);
+    full.args(["completions", "bash"]).stdout(fs::File::create("/dev/full").expect("a full device"));
+    let output = output(full);
+    let line = "cannot write to standard output: No space left on device (os error 28)";
+    assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let man = |path: &Path| {
+        let mut command = Command::new(BINARY);
+        command.arg("man").arg(path);
+        output(command)
+    };
+    let done = man(directory.path());
+    assert_eq!((stderr(&done).as_str(), done.status.code()), ("", Some(0)));
+    let page = |name: &str| fs::read_to_string(directory.path().join(name)).expect("a page");
+    assert!(page("micrun-image-builder.1").contains("micrun\\-image\\-builder\\-bundle(1)"));
+    assert!(page("micrun-image-builder-bundle.1").contains("\\-\\-recipe"));
+    let none = directory.path().join("none");
+    let line = format!("micrun-image-builder: cannot write output {}/", none.display());
+    let refused = man(&none);
+    assert!(stderr(&refused).starts_with(&line), "{}", stderr(&refused));
+    assert_eq!(refused.status.code(), Some(1));
 }
 
 #[test]

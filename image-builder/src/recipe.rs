@@ -23,7 +23,7 @@ use table::{Table, Value};
 pub const MAX_LEN: usize = 64 << 10;
 
 /// Most further files of an image.
-const MAX_FILES: usize = 256;
+pub const MAX_FILES: usize = 256;
 
 /// Keys of the file itself that become labels, each with its label.
 const LABELS: [(&str, &str); 5] = [

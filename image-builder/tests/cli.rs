@@ -175,6 +175,23 @@ fn a_recipe_and_options_make_the_same_image() {
 }
 
 #[test]
+fn where_and_of_what_mode_further_files_are_does_not_matter() {
+    let build = |mode: u32| {
+        let directory = directory();
+        fs::create_dir(directory.path().join("r")).expect("a directory");
+        let file = directory.path().join("r/ca.pem");
+        fs::write(&file, "a certificate").expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
+        let recipe = "name = \"localhost/a:1\"\nboard = \"qemu-arm64\"\nfirmware = \"../app.elf\"\n\
+                      [files]\n\"/b/ca.pem\" = \"ca.pem\"\n\"/a/ca.pem\" = \"ca.pem\"\n";
+        let output = output(recipe_command(directory.path(), recipe, &[]));
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::read(directory.path().join("out.tar")).expect("readable")
+    };
+    assert!(build(0o600) == build(0o755), "the archives differ");
+}
+
+#[test]
 fn broken_recipes_are_one_line_and_status_1() {
     let directory = directory();
     let line = |text: &str| {

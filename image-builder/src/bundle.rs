@@ -1,6 +1,6 @@
 //! From firmware to an image: what is checked, what goes in, what the labels say.
 
-use std::io;
+use std::{io, iter};
 
 use firmware::board::{Board, BoardError};
 use firmware::client_conf::{ClientConf, ConfError, Key, Pedestal, Problem, Warning};
@@ -8,6 +8,7 @@ use firmware::elf::{Elf, ElfError};
 use firmware::{checksum, label, layout};
 
 use crate::epoch::Epoch;
+use crate::image_path::{self, ClashError, ImagePath};
 use crate::oci::{self, Blob, Labels};
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -23,6 +24,8 @@ pub struct Request<'a> {
     pub firmware: &'a [u8],
     /// Text of `client.conf`; without it one is made from the image's name and the board's last core.
     pub client_conf: Option<&'a str>,
+    /// Values that are set over those of `client.conf`.
+    pub settings: &'a [(Key, String)],
     /// The board that the firmware must fit.
     pub board: &'a Board,
     /// Name of the image.
@@ -31,6 +34,10 @@ pub struct Request<'a> {
     pub platform: Platform,
     /// Time of the files and of the image; without it files have time 0 and the image has none.
     pub time: Option<Epoch>,
+    /// Arguments that follow the firmware in the image's entrypoint.
+    pub args: &'a [String],
+    /// Further files of the image.
+    pub files: &'a [(ImagePath, Vec<u8>)],
     /// Labels that the caller knows and the firmware does not say.
     pub labels: &'a [(&'static str, String)],
     /// Further labels of the user.
@@ -74,6 +81,9 @@ pub enum BundleError {
         /// Its last core.
         last: u32,
     },
+    /// Files that can't both be there.
+    #[error(transparent)]
+    Clash(#[from] ClashError),
     /// A label that is there already.
     #[error("annotation {0} is written by the builder or given twice")]
     Annotation(String),
@@ -92,28 +102,48 @@ pub fn bundle(request: &Request<'_>) -> Result<Bundle, BundleError> {
     let (conf, warnings) = client_conf(request)?;
     let labels = labels(request, &conf)?;
     let mtime = request.time.map_or(0, Epoch::seconds);
-    let layer = Blob::layer(layer::build(request.firmware, &conf.to_string(), mtime)?);
-    let config = oci::config(request.platform, request.time, layout::FIRMWARE, &labels, &layer);
+    let layer = Blob::layer(pack(request, &conf, mtime)?);
+    let entrypoint: Vec<&str> =
+        iter::once(layout::FIRMWARE).chain(request.args.iter().map(String::as_str)).collect();
+    let config = oci::config(request.platform, request.time, &entrypoint, &labels, &layer);
     let manifest = oci::manifest(&config, &layer, &labels);
     let archive = archive::build(request.name.as_str(), &config, &manifest, &layer, mtime)?;
     Ok(Bundle { archive, digest: manifest.digest().to_owned(), warnings })
 }
 
+/// The layer with all files of the image.
+fn pack(request: &Request<'_>, conf: &ClientConf, mtime: u64) -> Result<Vec<u8>, BundleError> {
+    let conf = conf.to_string();
+    let mut files = vec![(layout::FIRMWARE, request.firmware), (layout::CLIENT_CONF, conf.as_bytes())];
+    files.extend(request.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
+    image_path::apart(files.iter().map(|(path, _)| *path))?;
+    Ok(layer::build(&files, mtime)?)
+}
+
 /// The `client.conf` of the image: the given one or a new one, its path that of the firmware in the image.
 fn client_conf(request: &Request<'_>) -> Result<(ClientConf, Vec<Warning>), BundleError> {
-    let Some(text) = request.client_conf else {
-        let mut conf = ClientConf::new(request.name.base(), layout::FIRMWARE)?;
-        conf.set(Key::Cpu, &request.board.default_cpu().to_string())?;
-        return Ok((conf, Vec::new()));
+    let (mut conf, warnings) = match request.client_conf {
+        Some(text) => ClientConf::parse(text)?,
+        None => (ClientConf::new(request.name.base(), layout::FIRMWARE)?, Vec::new()),
     };
-    let (mut conf, warnings) = ClientConf::parse(text)?;
+    for (key, value) in request.settings {
+        conf.set(*key, value)?;
+    }
     conf.set(Key::ClientPath, layout::FIRMWARE)?;
+    if request.client_conf.is_none() && conf.cpu().is_none() && takes_one_cpu(&conf) {
+        conf.set(Key::Cpu, &request.board.default_cpu().to_string())?;
+    }
+    conf.check_pedestal()?;
     check_cpu(&conf, request.board)?;
     Ok((conf, warnings))
 }
 
+fn takes_one_cpu(conf: &ClientConf) -> bool {
+    conf.pedestal().is_none_or(Pedestal::takes_one_cpu)
+}
+
 fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleError> {
-    if !conf.pedestal().is_none_or(Pedestal::takes_one_cpu) {
+    if !takes_one_cpu(conf) {
         return Ok(());
     }
     let missing = BundleError::NoCpu { board: board.name, last: board.default_cpu() };

@@ -8,6 +8,9 @@ use firmware::board::{Board, BoardError};
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::man::ManArgs;
+
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
 #[command(name = "micrun-image-builder", version)]
@@ -19,23 +22,30 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make an image archive of firmware, for `ctr image import` and `docker load`
-    Bundle(BundleArgs),
+    Bundle(Box<BundleArgs>),
+    /// Print the script that lets a shell complete the command line
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
+    /// Recipe, a TOML file that says what the image is made of; the other options win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
     /// Firmware, a 64-bit AArch64 ELF executable with a section .resource_table
-    #[arg(long, value_name = "ELF")]
-    pub(crate) firmware: PathBuf,
+    #[arg(long, value_name = "ELF", required_unless_present = "recipe")]
+    pub(crate) firmware: Option<PathBuf>,
     /// MICA's client.conf; made from image name and board if absent
     #[arg(long, value_name = "FILE")]
     pub(crate) client_conf: Option<PathBuf>,
     /// Board that the firmware is for, such as qemu-arm64
-    #[arg(long, value_name = "BOARD", value_parser = board)]
-    pub(crate) board: &'static Board,
+    #[arg(long, value_name = "BOARD", value_parser = board, required_unless_present = "recipe")]
+    pub(crate) board: Option<&'static Board>,
     /// Name of the image, such as localhost/hello:1
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Reference,
+    #[arg(long, value_name = "NAME", required_unless_present = "recipe")]
+    pub(crate) name: Option<Reference>,
     /// Archive to write
     #[arg(long, value_name = "TAR")]
     pub(crate) output: PathBuf,

@@ -80,7 +80,7 @@ struct ImageConfig<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct RunConfig<'a> {
-    entrypoint: [&'a str; 1],
+    entrypoint: &'a [&'a str],
     labels: &'a Labels,
 }
 
@@ -94,7 +94,7 @@ struct RootFs<'a> {
 pub fn config(
     platform: Platform,
     created: Option<Epoch>,
-    entrypoint: &str,
+    entrypoint: &[&str],
     labels: &Labels,
     layer: &Blob,
 ) -> Blob {
@@ -104,7 +104,7 @@ pub fn config(
             created: created.map(|time| time.to_string()),
             architecture: platform.architecture(),
             os: "linux",
-            config: RunConfig { entrypoint: [entrypoint], labels },
+            config: RunConfig { entrypoint, labels },
             rootfs: RootFs { r#type: "layers", diff_ids: [layer.digest()] },
         }),
     )

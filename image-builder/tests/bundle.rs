@@ -5,6 +5,7 @@ mod archive;
 use std::sync::LazyLock;
 
 use firmware::board::QEMU_ARM64;
+use firmware::client_conf::Key;
 use firmware::test_elf::{CODE_ADDR, TestElf};
 use firmware::{checksum, label};
 use image_builder::bundle::{Request, bundle};
@@ -32,10 +33,13 @@ fn request(firmware: &[u8]) -> Request<'_> {
     Request {
         firmware,
         client_conf: None,
+        settings: &[],
         board: &QEMU_ARM64,
         name: name(),
         platform: platform(),
         time: None,
+        args: &[],
+        files: &[],
         labels: &[],
         annotations: &[],
     }
@@ -79,6 +83,35 @@ fn without_client_conf_one_is_made() {
     let layer = entries(&Archive::open(&image.archive).layer);
     let conf = layer.iter().find(|entry| entry.path == "etc/mica/client.conf").expect("a client.conf");
     assert_eq!(String::from_utf8_lossy(&conf.bytes), "[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\n");
+}
+
+#[test]
+fn files_arguments_and_settings_go_in() {
+    let firmware = TestElf::new().build();
+    let file = |path: &str, text: &str| (path.parse().expect("a valid path"), text.as_bytes().to_vec());
+    let image = bundle(&Request {
+        settings: &[(Key::Pedestal, "qemu".to_owned()), (Key::Debug, "yes".to_owned())],
+        args: &["-v".to_owned()],
+        files: &[file("/etc/mica/extra", "more"), file("/data/ca.pem", "ca")],
+        ..request(&firmware)
+    })
+    .expect("valid");
+    let archive = Archive::open(&image.archive);
+    let layer = entries(&archive.layer);
+    let conf = b"[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\nPedestal=qemu\nDebug=yes\n";
+    let expected: [(&str, u32, &[u8]); 7] = [
+        ("data/", 0o755, b""),
+        ("data/ca.pem", 0o644, b"ca"),
+        ("etc/", 0o755, b""),
+        ("etc/mica/", 0o755, b""),
+        ("etc/mica/client.conf", 0o644, conf),
+        ("etc/mica/extra", 0o644, b"more"),
+        ("firmware.elf", 0o644, &firmware),
+    ];
+    let found = layer.iter().map(|entry| (entry.path.as_str(), entry.mode, entry.bytes.as_slice()));
+    assert_eq!(Vec::from_iter(found), expected);
+    let run = archive.config.config().as_ref().expect("a run configuration");
+    assert_eq!(run.entrypoint().as_deref(), Some(["/firmware.elf".to_owned(), "-v".to_owned()].as_slice()));
 }
 
 #[test]

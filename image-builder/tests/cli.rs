@@ -1,9 +1,10 @@
 //! The command as a user runs it: exit status, one line on standard error, nothing left by a failure.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use firmware::test_elf::TestElf;
 use tempfile::TempDir;
@@ -139,6 +140,125 @@ fn warnings_do_not_stop_it() {
     let line = "warning: client.conf: line 5: key \"Debugg\" is unknown and ignored, did you mean Debug";
     assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
     assert!(output.status.success());
+}
+
+/// The command with nothing but a recipe of this text, in a directory of its own below `directory`.
+fn recipe_command(directory: &Path, text: &str, extra: &[&str]) -> Command {
+    fs::create_dir_all(directory.join("r")).expect("a directory");
+    fs::write(directory.join("r/recipe.toml"), text).expect("written");
+    let mut command = Command::new(BINARY);
+    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH");
+    command.args(["bundle", "--recipe", "r/recipe.toml", "--output", "out.tar"]).args(extra);
+    command
+}
+
+#[test]
+fn a_recipe_and_options_make_the_same_image() {
+    let directory = directory();
+    let path = directory.path();
+    let options = ["--rtos", "zephyr", "--annotation", "a=1"];
+    let by_options = output(command(path, &options));
+    let recipe = "name = \"localhost/hello:1\"\nboard = \"qemu-arm64\"\nfirmware = \"../app.elf\"\n";
+    let full = format!("{recipe}[rtos]\nname = \"zephyr\"\n[annotations]\na = \"1\"\n");
+    let by_recipe = output(recipe_command(path, &full, &[]));
+    assert_eq!((stderr(&by_recipe), by_recipe.stdout), (String::new(), by_options.stdout.clone()));
+    let other = format!("{recipe}[rtos]\nname = \"x\"\n[annotations]\na = \"2\"\n[client-conf]\nCPU = 1\n");
+    let conf = "[Mica]\nName=hello\nClientPath=x\nCPU=3\n";
+    fs::write(path.join("c.conf"), conf).expect("written");
+    let options = [&options[..], &["--client-conf", "c.conf"]].concat();
+    let options_win = output(recipe_command(
+        path,
+        &other.replace("app.elf", "none.elf"),
+        &[&options[..], &["--firmware", "app.elf"]].concat(),
+    ));
+    assert_eq!((stderr(&options_win), options_win.stdout), (String::new(), by_options.stdout));
+}
+
+#[test]
+fn where_and_of_what_mode_further_files_are_does_not_matter() {
+    let build = |mode: u32| {
+        let directory = directory();
+        fs::create_dir(directory.path().join("r")).expect("a directory");
+        let file = directory.path().join("r/ca.pem");
+        fs::write(&file, "a certificate").expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
+        let recipe = "name = \"localhost/a:1\"\nboard = \"qemu-arm64\"\nfirmware = \"../app.elf\"\n\
+                      [files]\n\"/b/ca.pem\" = \"ca.pem\"\n\"/a/ca.pem\" = \"ca.pem\"\n";
+        let output = output(recipe_command(directory.path(), recipe, &[]));
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::read(directory.path().join("out.tar")).expect("readable")
+    };
+    assert!(build(0o600) == build(0o755), "the archives differ");
+}
+
+#[test]
+fn broken_recipes_are_one_line_and_status_1() {
+    let directory = directory();
+    let line = |text: &str| {
+        let output = output(recipe_command(directory.path(), text, &[]));
+        assert_eq!((output.status.code(), directory.path().join("out.tar").exists()), (Some(1), false));
+        stderr(&output).trim_end().to_owned()
+    };
+    let mine = "micrun-image-builder: ";
+    assert_eq!(
+        line("nmae = 1"),
+        format!("{mine}r/recipe.toml: line 1: key \"nmae\" is unknown, did you mean name")
+    );
+    assert_eq!(line(""), format!("{mine}name is missing, set it in the recipe or give --name"));
+    let recipe = "name = \"localhost/a:1\"\nboard = \"qemu-arm64\"\n";
+    assert_eq!(line(recipe), format!("{mine}firmware is missing, set it in the recipe or give --firmware"));
+    let recipe = format!("{recipe}firmware = \"../app.elf\"\n[files]\n");
+    let none = format!("{recipe}\"/a\" = \"none\"");
+    assert_eq!(line(&none), format!("{mine}cannot read r/none: No such file or directory (os error 2)"));
+    let endless = format!("{recipe}\"/a\" = \"/dev/zero\"");
+    assert_eq!(line(&endless), format!("{mine}cannot read /dev/zero: it is not a regular file"));
+    let huge = fs::File::create(directory.path().join("r/huge")).expect("created");
+    huge.set_len((128 << 20) - 1).expect("a sparse file");
+    let two = format!("{recipe}\"/a\" = \"huge\"\n\"/b\" = \"recipe.toml\"");
+    assert_eq!(
+        line(&two),
+        format!("{mine}cannot read r/recipe.toml: it is longer than 1 bytes, the most that is allowed")
+    );
+}
+
+#[test]
+fn shells_get_their_scripts() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut command = Command::new(BINARY);
+        command.args(["completions", shell]);
+        let output = output(command);
+        assert_eq!((stderr(&output).as_str(), output.status.code()), ("", Some(0)));
+        let script = String::from_utf8(output.stdout).expect("text");
+        assert!(script.contains("micrun-image-builder") && script.contains("client-conf"), "{script}");
+        let Ok(mut checker) = Command::new(shell).arg("-n").stdin(Stdio::piped()).spawn() else { continue };
+        checker.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("the shell reads");
+        assert!(checker.wait().expect("the shell ends").success(), "{shell} takes the script");
+    }
+    let mut full = Command::new(BINARY);
+    full.args(["completions", "bash"]).stdout(fs::File::create("/dev/full").expect("a full device"));
+    let output = output(full);
+    let line = "cannot write to standard output: No space left on device (os error 28)";
+    assert_eq!(stderr(&output), format!("micrun-image-builder: {line}\n"));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let man = |path: &Path| {
+        let mut command = Command::new(BINARY);
+        command.arg("man").arg(path);
+        output(command)
+    };
+    let done = man(directory.path());
+    assert_eq!((stderr(&done).as_str(), done.status.code()), ("", Some(0)));
+    let page = |name: &str| fs::read_to_string(directory.path().join(name)).expect("a page");
+    assert!(page("micrun-image-builder.1").contains("micrun\\-image\\-builder\\-bundle(1)"));
+    assert!(page("micrun-image-builder-bundle.1").contains("\\-\\-recipe"));
+    let none = directory.path().join("none");
+    let line = format!("micrun-image-builder: cannot write output {}/", none.display());
+    let refused = man(&none);
+    assert!(stderr(&refused).starts_with(&line), "{}", stderr(&refused));
+    assert_eq!(refused.status.code(), Some(1));
 }
 
 #[test]

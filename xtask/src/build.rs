@@ -46,7 +46,7 @@ pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts>
     steps.next("building the test RTOS");
     put(&rtos(workspace)?, &directory.join("test-rtos.elf"))?;
     steps.next("making the image");
-    bundle(&directory)?;
+    bundle(workspace, &directory)?;
     Artifacts::in_directory(&directory).map_err(|missing| anyhow::anyhow!("{} is missing", missing.display()))
 }
 
@@ -78,9 +78,10 @@ fn rtos(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 
-fn bundle(directory: &Path) -> Result<()> {
+fn bundle(workspace: &Workspace, directory: &Path) -> Result<()> {
     let mut builder = sh::command(directory.join("bin/micrun-image-builder"));
-    builder.args(["bundle", "--board", "qemu-arm64", "--name", Artifacts::HELLO]);
+    builder.args(["bundle", "--name", Artifacts::HELLO]);
+    builder.arg("--recipe").arg(workspace.root.join("recipes/test-rtos.toml"));
     builder.arg("--firmware").arg(directory.join("test-rtos.elf"));
     builder.arg("--output").arg(directory.join("hello.tar"));
     sh::run(&mut builder)

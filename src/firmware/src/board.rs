@@ -18,7 +18,25 @@ pub const QEMU_ARM64: Board = Board {
     reserved: &[("agent", Region { base: 0x4000_0000, len: 0x40_0000 })],
 };
 
-const BOARDS: &[&Board] = &[&QEMU_ARM64];
+/// Raspberry Pi 4 (BCM2711, four cores), memory as the page tables of MICA's UniProton image for it map it.
+pub const RPI4: Board = Board {
+    name: "rpi4",
+    cpus: 4,
+    communication: Region { base: 0x7000_0000, len: 0x10_0000 },
+    ram: Region { base: 0x7b00_0000, len: 0x100_0000 },
+    reserved: &[],
+};
+
+/// HiEulerPi (SD3403, four cores), memory as the page tables of MICA's UniProton image for it map it.
+pub const HIEULERPI: Board = Board {
+    name: "hieulerpi",
+    cpus: 4,
+    communication: Region { base: 0x4000_0000, len: 0x10_0000 },
+    ram: Region { base: 0x4300_0000, len: 0x100_0000 },
+    reserved: &[],
+};
+
+const BOARDS: &[&Board] = &[&QEMU_ARM64, &RPI4, &HIEULERPI];
 
 /// Physical addresses from `base` on. Displayed as `0xSTART..0xEND`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,16 +229,27 @@ mod tests {
     }
 
     #[test]
+    fn micas_own_images_fit_their_boards() {
+        for (board, base, len) in [(RPI4, 0x7b00_0000, 0xd_7508), (HIEULERPI, 0x4300_0000, 0xe_2064)] {
+            assert_eq!(board.fits_segment(0, Region { base, len }), Ok(()));
+            assert!(board.window(3).is_ok());
+        }
+    }
+
+    #[test]
     fn boards_are_found_by_name() {
-        assert_eq!(Board::by_name("qemu-arm64"), Ok(&QEMU_ARM64));
+        for board in BOARDS {
+            assert_eq!(Board::by_name(board.name), Ok(*board));
+        }
         let error = Board::by_name("rpi5").expect_err("an unknown board");
-        assert_eq!(error.to_string(), "board \"rpi5\" is unknown, known are: qemu-arm64");
+        assert_eq!(error.to_string(), "board \"rpi5\" is unknown, known are: qemu-arm64, rpi4, hieulerpi");
     }
 
     #[test]
     fn a_boards_own_regions_are_apart() {
-        let board = QEMU_ARM64;
-        assert!(!board.ram.overlaps(board.communication));
-        assert!(board.reserved.iter().all(|(_, region)| !region.overlaps(board.ram)));
+        for board in BOARDS {
+            assert!(!board.ram.overlaps(board.communication), "{}", board.name);
+            assert!(board.reserved.iter().all(|(_, region)| !region.overlaps(board.ram)), "{}", board.name);
+        }
     }
 }

@@ -193,8 +193,9 @@ impl ClientConf {
         self.console_input_rate
     }
 
-    /// The keys that the pedestal cannot do without, as MICA's tool and pedestals demand them.
-    fn check_pedestal(&self) -> Result<(), Problem> {
+    /// Proves that the keys are there that the pedestal cannot do without, as MICA's tool and pedestals demand them.
+    /// To be asked after [`ClientConf::set`]; [`ClientConf::parse`] has asked.
+    pub fn check_pedestal(&self) -> Result<(), Problem> {
         let Some(pedestal) = self.pedestal else { return Ok(()) };
         for key in pedestal.needs() {
             if self.get(*key).is_none() {

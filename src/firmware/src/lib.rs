@@ -16,3 +16,4 @@ pub mod label;
 pub mod layout;
 #[cfg(any(test, feature = "test-elf"))]
 pub mod test_elf;
+pub mod text;

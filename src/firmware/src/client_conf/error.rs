@@ -2,9 +2,6 @@
 
 use super::{Key, MAX_INPUT_RATE, MAX_LEN, Pedestal, Section};
 
-/// Most characters of a file that a message repeats.
-const EXCERPT_LEN: usize = 40;
-
 /// A file is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfError {
@@ -147,12 +144,4 @@ pub enum Warning {
         /// The pedestal most like it.
         nearest: Pedestal,
     },
-}
-
-/// The beginning of a text from a file, short enough for a message.
-pub(super) fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(EXCERPT_LEN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::edits;
+
 /// A section of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -158,21 +160,4 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Levenshtein distance: how many bytes must be put in, left out or changed to turn one text into the other.
-pub(super) fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=from.len()).collect();
-    for (line, wanted) in to.bytes().enumerate() {
-        let mut left = line + 1;
-        let mut diagonal = line;
-        let mut next = vec![left];
-        for (byte, above) in from.bytes().zip(row.iter().skip(1).copied()) {
-            left = (diagonal + usize::from(byte != wanted)).min(left + 1).min(above + 1);
-            diagonal = above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

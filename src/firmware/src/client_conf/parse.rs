@@ -1,7 +1,7 @@
 //! Reads the file line by line, as Python's `configparser` does.
 
-use super::error::excerpt;
 use super::{ClientConf, ConfError, Key, Pedestal, Problem, Section, Warning};
+use crate::text::excerpt;
 
 /// Most bytes of a file.
 pub const MAX_LEN: usize = 64 << 10;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::key::{Key, edits};
+use super::key::Key;
+use crate::text::edits;
 
 /// A pedestal by the word that `client.conf` has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

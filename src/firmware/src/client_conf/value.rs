@@ -1,7 +1,8 @@
 //! From the text of a value to what it means.
 
-use super::error::{Problem, excerpt};
+use super::error::Problem;
 use super::{Key, Pedestal};
+use crate::text::excerpt;
 
 /// Name of MICA's own socket for creating clients; a client of that name is refused by `micad`.
 const CREATE_SOCKET: &str = "mica-create";

@@ -8,6 +8,8 @@ use firmware::board::{Board, BoardError};
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
+use crate::commands::inspect::InspectArgs;
+
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
 #[command(name = "micrun-image-builder", version)]
@@ -19,7 +21,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make an image archive of firmware, for `ctr image import` and `docker load`
-    Bundle(BundleArgs),
+    Bundle(Box<BundleArgs>),
+    /// Say what is in an image archive or a firmware file
+    Inspect(InspectArgs),
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +72,7 @@ pub(crate) struct BundleArgs {
     pub(crate) annotation: Vec<(String, String)>,
 }
 
-fn board(name: &str) -> Result<&'static Board, BoardError> {
+pub(crate) fn board(name: &str) -> Result<&'static Board, BoardError> {
     Board::by_name(name)
 }
 

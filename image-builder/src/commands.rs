@@ -1,3 +1,5 @@
 //! The commands, one file each.
 
 pub(crate) mod bundle;
+pub(crate) mod inspect;
+mod look;

@@ -4,14 +4,27 @@
 //! labels; [`layer`] makes the one layer of them; [`oci`] describes it by configuration, manifest and index;
 //! [`archive`] puts all into one tar file; [`output`] brings that to the disk, whole or not at all. Equal
 //! input gives equal bytes: no clock, no host name, no path, no hash map decides about the output.
+//!
+//! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's;
+//! [`inspect`] says what is in it.
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod blobs;
 pub mod bundle;
+pub mod documents;
 pub mod epoch;
+pub mod facts;
+pub mod image;
+pub mod input;
+pub mod inspect;
 pub mod layer;
+pub mod layers;
+pub mod memory_map;
 pub mod oci;
 pub mod output;
 pub mod platform;
 pub mod reference;
+pub mod subject;
+pub mod text;
 mod ustar;

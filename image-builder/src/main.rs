@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,14 +12,16 @@ use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Bundle(args) => commands::bundle::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("micrun-image-builder: {error}");
-            ExitCode::FAILURE
-        }
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("micrun-image-builder: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Bundle(args) => commands::bundle::run(&args)?,
+        Command::Inspect(args) => commands::inspect::run(&args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

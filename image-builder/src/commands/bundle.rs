@@ -1,7 +1,6 @@
 //! `bundle`: reads the files and the environment, makes the image, writes it.
 
 use std::env;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use firmware::file::{self, FileError, MAX_FIRMWARE_LEN};
 use firmware::label;
 use image_builder::bundle::{BundleError, Request, bundle};
 use image_builder::epoch::{Epoch, EpochError};
+use image_builder::input;
 use image_builder::output::{self, OutputError};
 use image_builder::platform::{Platform, PlatformError};
 
@@ -65,12 +65,7 @@ fn read_text(path: &Path) -> Result<String, BundleCommandError> {
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, BundleCommandError> {
     let error = |source| BundleCommandError::Read { path: path.to_owned(), source };
-    // Opening a pipe would wait for somebody to write.
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(error(FileError::NotRegular));
-    }
-    let file = File::open(path).map_err(|source| error(source.into()))?;
-    file::read(&file, limit).map_err(error)
+    input::open(path).and_then(|file| file::read(&file, limit)).map_err(error)
 }
 
 fn labels(args: &BundleArgs) -> Vec<(&'static str, String)> {

@@ -1,0 +1,4 @@
+//! The commands that only look, as a user runs them.
+
+mod images;
+mod inspect;

@@ -14,7 +14,7 @@ use crate::reference::Reference;
 use crate::{archive, layer};
 
 /// The machine that [`Elf`] proves, by the name labels use.
-const MACHINE: &str = "aarch64";
+pub(crate) const MACHINE: &str = "aarch64";
 
 /// All that decides about an image.
 #[derive(Clone, Debug)]
@@ -112,7 +112,8 @@ fn client_conf(request: &Request<'_>) -> Result<(ClientConf, Vec<Warning>), Bund
     Ok((conf, warnings))
 }
 
-fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleError> {
+/// The core that `client.conf` names is one for firmware, if its pedestal takes one core.
+pub(crate) fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleError> {
     if !conf.pedestal().is_none_or(Pedestal::takes_one_cpu) {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
 use crate::commands::inspect::InspectArgs;
+use crate::commands::verify::VerifyArgs;
 
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Bundle(Box<BundleArgs>),
     /// Say what is in an image archive or a firmware file
     Inspect(InspectArgs),
+    /// Check an image against its labels, its board and a policy; exit status 3 if it fails
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]

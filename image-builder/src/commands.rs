@@ -3,3 +3,4 @@
 pub(crate) mod bundle;
 pub(crate) mod inspect;
 mod look;
+pub(crate) mod verify;

@@ -47,7 +47,7 @@ impl Report {
         let labelled = subject.image.as_ref().and_then(|image| image.labels.get(label::BOARD));
         let board = board.or_else(|| Board::by_name(labelled?).ok());
         let conf = subject.client_conf.as_ref();
-        let cpu = conf.and_then(|conf| conf.as_ref().ok()).and_then(|(conf, _)| conf.single_cpu().ok()?);
+        let cpu = subject.valid_conf().and_then(|conf| conf.single_cpu().ok()?);
         Report {
             image: subject.image.clone(),
             firmware_path: subject.image.as_ref().map(|_| subject.firmware_path.clone()),

@@ -6,7 +6,7 @@
 //! input gives equal bytes: no clock, no host name, no path, no hash map decides about the output.
 //!
 //! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's;
-//! [`inspect`] says what is in it.
+//! [`inspect`] says what is in it, [`verify`] whether it is as it should be.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -28,3 +28,4 @@ pub mod reference;
 pub mod subject;
 pub mod text;
 mod ustar;
+pub mod verify;

@@ -57,6 +57,13 @@ pub enum SubjectError {
     NoFirmware(String),
 }
 
+impl Subject {
+    /// `client.conf`, if there is a valid one.
+    pub fn valid_conf(&self) -> Option<&ClientConf> {
+        self.client_conf.as_ref()?.as_ref().ok().map(|(conf, _)| conf)
+    }
+}
+
 impl From<io::Error> for SubjectError {
     fn from(error: io::Error) -> SubjectError {
         SubjectError::File(error.into())

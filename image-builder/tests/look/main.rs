@@ -2,3 +2,4 @@
 
 mod images;
 mod inspect;
+mod verify;

@@ -8,6 +8,7 @@ use firmware::board::{Board, BoardError};
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
+use crate::commands::diff::DiffArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::verify::VerifyArgs;
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check an image against its labels, its board and a policy; exit status 3 if it fails
     Verify(VerifyArgs),
+    /// Say what changed between two images or firmware files; exit status 3 if anything did
+    Diff(DiffArgs),
 }
 
 #[derive(Debug, Args)]

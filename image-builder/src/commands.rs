@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod bundle;
+pub(crate) mod diff;
 pub(crate) mod inspect;
 mod look;
 pub(crate) mod verify;

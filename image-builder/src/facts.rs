@@ -123,11 +123,16 @@ impl fmt::Display for Contents {
     }
 }
 
+impl Load {
+    /// All but its place and its bytes.
+    pub(crate) fn shape(&self) -> String {
+        let kind = if self.executable { "code" } else { "data" };
+        format!("{kind}, {} bytes, {} of them from the file", self.memory_bytes, self.file_bytes)
+    }
+}
+
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.executable { "code" } else { "data" };
-        let (index, address) = (self.index, self.address);
-        let (memory, file) = (self.memory_bytes, self.file_bytes);
-        write!(f, "{index:<2}  {address}  {kind}  {memory} bytes, {file} of them from the file")
+        write!(f, "{:<2}  {}  {}", self.index, self.address, self.shape())
     }
 }

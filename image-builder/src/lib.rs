@@ -6,12 +6,13 @@
 //! input gives equal bytes: no clock, no host name, no path, no hash map decides about the output.
 //!
 //! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's;
-//! [`inspect`] says what is in it, [`verify`] whether it is as it should be.
+//! [`inspect`] says what is in it, [`verify`] whether it is as it should be, [`diff`] what changed.
 #![forbid(unsafe_code)]
 
 pub mod archive;
 pub mod blobs;
 pub mod bundle;
+pub mod diff;
 pub mod documents;
 pub mod epoch;
 pub mod facts;

@@ -26,6 +26,7 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Bundle(args) => commands::bundle::run(&args).map(|()| true)?,
         Command::Inspect(args) => commands::inspect::run(&args).map(|()| true)?,
         Command::Verify(args) => commands::verify::run(&args)?,
+        Command::Diff(args) => commands::diff::run(&args)?,
     };
     Ok(if yes { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }

@@ -124,13 +124,24 @@ impl fmt::Display for Table {
         writeln!(f, "resource table at {}, {} bytes", self.address, self.bytes)?;
         for TableEntry { offset, entry } in &self.entries {
             writeln!(f, "  {offset:#05x}  {entry}")?;
-            if let Entry::Vdev { vrings, .. } = entry {
-                for (index, vring) in vrings.iter().enumerate() {
-                    writeln!(f, "         vring {index}: {vring}")?;
-                }
+            for (index, vring) in entry.vrings().iter().enumerate() {
+                writeln!(f, "         vring {index}: {vring}")?;
             }
         }
         Ok(())
+    }
+}
+
+impl Entry {
+    /// The vrings of a device, if they are known.
+    fn vrings(&self) -> &[Vring] {
+        if let Entry::Vdev { vrings, .. } = self { vrings } else { &[] }
+    }
+
+    /// The entry with its vrings.
+    pub(crate) fn on_one_line(&self) -> String {
+        let vrings = self.vrings().iter().enumerate();
+        vrings.fold(self.to_string(), |line, (index, vring)| format!("{line}; vring {index}: {vring}"))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::reference::Reference;
 use crate::{archive, layer};
 
 /// The machine that [`Elf`] proves, by the name labels use.
-const MACHINE: &str = "aarch64";
+pub(crate) const MACHINE: &str = "aarch64";
 
 /// All that decides about an image.
 #[derive(Clone, Debug)]
@@ -142,7 +142,8 @@ fn takes_one_cpu(conf: &ClientConf) -> bool {
     conf.pedestal().is_none_or(Pedestal::takes_one_cpu)
 }
 
-fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleError> {
+/// The core that `client.conf` names is one for firmware, if its pedestal takes one core.
+pub(crate) fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleError> {
     if !takes_one_cpu(conf) {
         return Ok(());
     }

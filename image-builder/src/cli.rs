@@ -9,7 +9,10 @@ use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
 use crate::commands::completions::CompletionsArgs;
+use crate::commands::diff::DiffArgs;
+use crate::commands::inspect::InspectArgs;
 use crate::commands::man::ManArgs;
+use crate::commands::verify::VerifyArgs;
 
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
@@ -27,6 +30,12 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages
     Man(ManArgs),
+    /// Say what is in an image archive or a firmware file
+    Inspect(InspectArgs),
+    /// Check an image against its labels, its board and a policy; exit status 3 if it fails
+    Verify(VerifyArgs),
+    /// Say what changed between two images or firmware files; exit status 3 if anything did
+    Diff(DiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,7 +87,7 @@ pub(crate) struct BundleArgs {
     pub(crate) annotation: Vec<(String, String)>,
 }
 
-fn board(name: &str) -> Result<&'static Board, BoardError> {
+pub(crate) fn board(name: &str) -> Result<&'static Board, BoardError> {
     Board::by_name(name)
 }
 

@@ -2,4 +2,8 @@
 
 pub(crate) mod bundle;
 pub(crate) mod completions;
+pub(crate) mod diff;
+pub(crate) mod inspect;
+mod look;
 pub(crate) mod man;
+pub(crate) mod verify;

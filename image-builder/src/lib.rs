@@ -5,16 +5,31 @@
 //! configuration, manifest and index; [`archive`] puts all into one tar file; [`output`] brings that to the disk,
 //! whole or not at all. Equal input gives equal bytes: no clock, no host name, no path, no hash map decides about
 //! the output.
+//!
+//! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's;
+//! [`inspect`] says what is in it, [`verify`] whether it is as it should be, [`diff`] what changed.
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod blobs;
 pub mod bundle;
+pub mod diff;
+pub mod documents;
 pub mod epoch;
+pub mod facts;
+pub mod image;
 pub mod image_path;
+pub mod input;
+pub mod inspect;
 pub mod layer;
+pub mod layers;
+pub mod memory_map;
 pub mod oci;
 pub mod output;
 pub mod platform;
 pub mod recipe;
 pub mod reference;
+pub mod subject;
+pub mod text;
 mod ustar;
+pub mod verify;

@@ -18,11 +18,17 @@ fn main() -> ExitCode {
     })
 }
 
+/// Exit status if the answer is no. A command that failed has 1, a wrong command line 2.
+const NO: u8 = 3;
+
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
-    match command {
-        Command::Bundle(args) => commands::bundle::run(&args)?,
-        Command::Completions(args) => commands::completions::run(&args)?,
-        Command::Man(args) => commands::man::run(&args)?,
-    }
-    Ok(ExitCode::SUCCESS)
+    let yes = match command {
+        Command::Bundle(args) => commands::bundle::run(&args).map(|()| true)?,
+        Command::Completions(args) => commands::completions::run(&args).map(|()| true)?,
+        Command::Man(args) => commands::man::run(&args).map(|()| true)?,
+        Command::Inspect(args) => commands::inspect::run(&args).map(|()| true)?,
+        Command::Verify(args) => commands::verify::run(&args)?,
+        Command::Diff(args) => commands::diff::run(&args)?,
+    };
+    Ok(if yes { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }

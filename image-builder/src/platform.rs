@@ -1,6 +1,7 @@
 //! The platform of an image: the *host's*, for containerd unpacks no image of another. The processor of the
 //! firmware is said by labels.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// Linux on an architecture by Go's name for it.
@@ -33,6 +34,12 @@ impl Platform {
             "aarch64" => Ok(Platform { architecture: "arm64" }),
             other => Err(PlatformError(format!("linux/{other}"))),
         }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "linux/{}", self.architecture)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use firmware::label;
 use image_builder::bundle::{BundleError, Request, bundle};
 use image_builder::epoch::{Epoch, EpochError};
 use image_builder::image_path::ImagePath;
+use image_builder::input;
 use image_builder::output::{self, OutputError};
 use image_builder::platform::{Platform, PlatformError};
 use image_builder::recipe::{self, Recipe, RecipeError};
@@ -124,12 +124,7 @@ fn read_text(path: &Path, limit: usize) -> Result<String, BundleCommandError> {
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, BundleCommandError> {
     let error = |source| BundleCommandError::Read { path: path.to_owned(), source };
-    // Opening a pipe would wait for somebody to write.
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(error(FileError::NotRegular));
-    }
-    let file = File::open(path).map_err(|source| error(source.into()))?;
-    file::read(&file, limit).map_err(error)
+    input::open(path).and_then(|file| file::read(&file, limit)).map_err(error)
 }
 
 fn labels(args: &BundleArgs) -> Vec<(&'static str, String)> {

@@ -1,0 +1,124 @@
+//! What is looked at: an image archive, or firmware that is not packed yet.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use firmware::client_conf::{self, ClientConf, ConfError, Warning};
+use firmware::file::{self, FileError, MAX_FIRMWARE_LEN};
+use firmware::layout;
+
+use crate::blobs::{BlobError, Blobs};
+use crate::image::{self, Image, ImageError};
+use crate::input;
+use crate::layers::{self, LayerError};
+use crate::platform::Platform;
+
+const ELF: &[u8] = b"\x7fELF";
+
+/// A subject, read whole.
+#[derive(Debug)]
+pub struct Subject {
+    /// The image, if it is one.
+    pub image: Option<Image>,
+    /// Path of the firmware in the image; empty without an image.
+    pub firmware_path: String,
+    /// Bytes of the firmware, unchecked.
+    pub firmware: Vec<u8>,
+    /// `client.conf` of the image, if it has one.
+    pub client_conf: Option<Result<(ClientConf, Vec<Warning>), ConfProblem>>,
+}
+
+/// Why `client.conf` says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfProblem {
+    /// Bytes that are no text.
+    #[error("it is not text in UTF-8")]
+    NotText,
+    /// It is broken.
+    #[error(transparent)]
+    Conf(#[from] ConfError),
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The archive or the image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A layer.
+    #[error("a layer of the image: {0}")]
+    Layer(#[from] LayerError),
+    /// The image has nothing to run.
+    #[error("the image has no file {0:?}, which would be its firmware")]
+    NoFirmware(String),
+}
+
+impl Subject {
+    /// `client.conf`, if there is a valid one.
+    pub fn valid_conf(&self) -> Option<&ClientConf> {
+        self.client_conf.as_ref()?.as_ref().ok().map(|(conf, _)| conf)
+    }
+}
+
+impl From<io::Error> for SubjectError {
+    fn from(error: io::Error) -> SubjectError {
+        SubjectError::File(error.into())
+    }
+}
+
+impl From<BlobError> for SubjectError {
+    fn from(error: BlobError) -> SubjectError {
+        SubjectError::Image(error.into())
+    }
+}
+
+/// Reads a file that begins as ELF as firmware, any other as an archive. `platform` as for [`image::read`].
+pub fn open(path: &Path, platform: Option<Platform>) -> Result<Subject, SubjectError> {
+    let mut file = input::open(path)?;
+    if starts_as_elf(&mut file)? {
+        let firmware = file::read(&file, MAX_FIRMWARE_LEN)?;
+        return Ok(Subject { image: None, firmware_path: String::new(), firmware, client_conf: None });
+    }
+    let (image, layers) = image::read(&mut Blobs::open(file)?, platform)?;
+    from_layers(image, &layers)
+}
+
+fn starts_as_elf(file: &mut File) -> io::Result<bool> {
+    let mut start = Vec::new();
+    (&*file).take(ELF.len() as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == ELF)
+}
+
+fn from_layers(image: Image, layers: &[Vec<u8>]) -> Result<Subject, SubjectError> {
+    let conf = layers::find(layers, layout::CLIENT_CONF, client_conf::MAX_LEN as u64)?;
+    let client_conf = conf.map(parse_conf);
+    let (firmware_path, firmware) = find_firmware(&image, layers, client_conf.as_ref())?;
+    Ok(Subject { image: Some(image), firmware_path, firmware, client_conf })
+}
+
+fn parse_conf(bytes: Vec<u8>) -> Result<(ClientConf, Vec<Warning>), ConfProblem> {
+    let text = String::from_utf8(bytes).map_err(|_| ConfProblem::NotText)?;
+    Ok(ClientConf::parse(&text)?)
+}
+
+/// The shim's rule: `ClientPath`, else the builder's path. Images of others that have neither name it as entrypoint.
+fn find_firmware(
+    image: &Image,
+    layers: &[Vec<u8>],
+    conf: Option<&Result<(ClientConf, Vec<Warning>), ConfProblem>>,
+) -> Result<(String, Vec<u8>), SubjectError> {
+    let named = conf.and_then(|conf| conf.as_ref().ok()).map(|(conf, _)| conf.client_path());
+    let path = named.unwrap_or(layout::FIRMWARE);
+    let entrypoint = image.entrypoint.first().filter(|_| named.is_none()).map(String::as_str);
+    for path in [path].into_iter().chain(entrypoint) {
+        if let Some(firmware) = layers::find(layers, path, MAX_FIRMWARE_LEN)? {
+            return Ok((path.to_owned(), firmware));
+        }
+    }
+    Err(SubjectError::NoFirmware(path.to_owned()))
+}

@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod fuzz;
+mod kernel;
 mod kills;
 mod lint;
 mod miri;
@@ -28,7 +29,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 9] = [
+const TASKS: [Task; 10] = [
     Task {
         name: "setup",
         arguments: "",
@@ -59,6 +60,12 @@ const TASKS: [Task; 9] = [
         arguments: "",
         about: "check formatting, clippy, documentation and, if installed, cargo-deny",
         run: lint::task,
+    },
+    Task {
+        name: "kernel",
+        arguments: "",
+        about: "build the kernel module for the oldest and the newest kernel",
+        run: kernel::task,
     },
     Task {
         name: "bench",

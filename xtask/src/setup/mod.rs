@@ -3,6 +3,7 @@
 mod apt;
 mod busybox;
 mod daemons;
+pub(crate) mod kernel;
 mod private;
 mod qemu;
 pub(crate) mod rustup;

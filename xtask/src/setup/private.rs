@@ -32,6 +32,19 @@ impl PrivateApt {
     /// # Errors
     /// The machine's apt has no Debian mirror, or the mirror does not have all the suites.
     pub(super) fn open(tools: &Path, suites: &[&str]) -> Result<Self> {
+        Self::open_with(tools, suites, "")
+    }
+
+    /// The same with the packages of `architecture` besides those of the machine's own. They are named
+    /// `name:architecture`.
+    ///
+    /// # Errors
+    /// As [`PrivateApt::open`].
+    pub(super) fn open_foreign(tools: &Path, suites: &[&str], architecture: &str) -> Result<Self> {
+        Self::open_with(tools, suites, &format!("APT::Architectures:: \"{architecture}\";\n"))
+    }
+
+    fn open_with(tools: &Path, suites: &[&str], settings: &str) -> Result<Self> {
         let apt = Self { directory: tools.join("apt") };
         for part in ["empty", "state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(apt.directory.join(part))?;
@@ -39,7 +52,7 @@ impl PrivateApt {
         fs::write(apt.directory.join("status"), "")?;
         let mirror = mirror()?;
         fs::write(apt.directory.join("sources.list"), sources(&mirror, suites))?;
-        fs::write(apt.configuration(), configuration(&apt.directory))?;
+        fs::write(apt.configuration(), configuration(&apt.directory) + settings)?;
         sh::run(apt.get().args(["update", "-qq", "--error-on=any"])).with_context(|| {
             format!(
                 "the mirror {mirror} does not give Debian's {}, or its key is not known",
@@ -55,7 +68,17 @@ impl PrivateApt {
     /// # Errors
     /// A package is not to be had, or can't be unpacked.
     pub(super) fn unpack(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
-        self.extract(&self.missing(packages, suite)?, root)
+        let installed = installed()?;
+        let needed = |name: &str| packages.contains(&name) || !installed.contains(name);
+        self.extract(&self.plan(packages, suite, needed)?, root)
+    }
+
+    /// The same with everything they depend on, so that `root` needs nothing of the machine.
+    ///
+    /// # Errors
+    /// As [`PrivateApt::unpack`].
+    pub(super) fn unpack_whole(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+        self.extract(&self.plan(packages, suite, |_| true)?, root)
     }
 
     /// The same without what they depend on.
@@ -79,12 +102,20 @@ impl PrivateApt {
         Ok(fs::remove_dir_all(download)?)
     }
 
-    /// `packages` and those they need that are not installed on the machine, as `name=version`.
-    fn missing(&self, packages: &[&str], suite: &str) -> Result<Vec<String>> {
+    /// What `package` depends on, alternatives included, without architectures.
+    ///
+    /// # Errors
+    /// There is no such package.
+    pub(super) fn dependencies(&self, package: &str) -> Result<BTreeSet<String>> {
+        let mut ask = sh::command("apt-cache");
+        ask.env("APT_CONFIG", self.configuration()).args(["depends", "--important", package]);
+        Ok(sh::read(&mut ask)?.lines().skip(1).filter_map(depended_on).map(str::to_owned).collect())
+    }
+
+    /// `packages` and those they need, as `name=version`, as far as they are `needed`.
+    fn plan(&self, packages: &[&str], suite: &str, needed: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut simulate = self.get();
         simulate.args(["install", "--simulate", "--no-install-recommends"]).args(of_suite(packages, suite));
-        let installed = installed()?;
-        let needed = |name: &str| packages.contains(&name) || !installed.contains(name);
         let plan = sh::read(&mut simulate)?;
         Ok(plan.lines().filter_map(planned).filter(|(name, _)| needed(name)).map(pinned).collect())
     }
@@ -156,6 +187,12 @@ fn planned(line: &str) -> Option<(&str, &str)> {
     Some((words.next()?, words.next()?.strip_prefix('(')?))
 }
 
+/// Package name out of a line of `apt-cache depends`; names in angle brackets are virtual.
+fn depended_on(line: &str) -> Option<&str> {
+    let name = line.split_whitespace().next_back()?.split(':').next()?;
+    (!name.starts_with('<')).then_some(name)
+}
+
 fn pinned((name, version): (&str, &str)) -> String {
     format!("{name}={version}")
 }
@@ -177,6 +214,13 @@ mod tests {
         assert_eq!(planned(line).map(pinned).as_deref(), Some("libslirp0=4.7.0-1"));
         assert_eq!(planned("Conf libslirp0 (4.7.0-1 Debian:12.11/stable [amd64])"), None);
         assert_eq!(planned("Remv libslirp0 [4.7.0-1]"), None);
+    }
+
+    #[test]
+    fn dependencies_have_no_architecture() {
+        assert_eq!(depended_on("  Depends: linux-kbuild-6.1:arm64"), Some("linux-kbuild-6.1"));
+        assert_eq!(depended_on("    linux-kbuild-6.1"), Some("linux-kbuild-6.1"));
+        assert_eq!(depended_on("  Depends: <linux-kbuild-6.1:arm64>"), None);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::kind::Kind;
 use crate::pedestal::Process;
-use crate::pedestal::nursery::Nursery;
 use crate::pedestal::{self, Wanted, baremetal::Loaded};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
@@ -99,7 +98,7 @@ fn prepare(
             let cpus = wanted_cpus(&bundle.resources)?;
             let conf = read_client_conf(rootfs)?;
             let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
-            let loaded = load(bundle, rootfs, conf.as_ref(), owner.nursery)?;
+            let loaded = load(bundle, rootfs, conf.as_ref(), owner)?;
             let console = Console::open(streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
             Ok(Prepared::Core(Box::new(Core { loaded, console, settings, files, cpus })))
@@ -111,15 +110,19 @@ fn load(
     bundle: &Bundle,
     rootfs: &Rootfs,
     conf: Option<&ClientConf>,
-    nursery: &Nursery,
+    owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
     let named = annotation::find(&bundle.annotations, annotation::FIRMWARE_PATH);
     let path = named.or(conf.map(ClientConf::client_path)).unwrap_or(layout::FIRMWARE).to_owned();
     let missing = || FileError::Io(nix::Error::ENOENT.into());
     let file = rootfs.read(&path, MAX_FIRMWARE_LEN)?;
     let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
-    let wanted = Wanted { pedestal: choose_pedestal(bundle, conf), cpu: choose_cpu(conf)? };
-    pedestal::load(&wanted, &file, nursery).map_err(|source| Error::Load { path, source })
+    let wanted = Wanted {
+        pedestal: choose_pedestal(bundle, conf),
+        cpu: choose_cpu(conf)?,
+        owner: format!("{}/{}", owner.namespace, owner.id),
+    };
+    pedestal::load(&wanted, &file, owner.nursery).map_err(|source| Error::Load { path, source })
 }
 
 fn read_client_conf(rootfs: &Rootfs) -> Result<Option<ClientConf>, Error> {

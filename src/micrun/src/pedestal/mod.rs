@@ -5,6 +5,7 @@
 //! on a board.
 
 pub mod baremetal;
+pub mod claim;
 pub mod cpus;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake;
@@ -172,6 +173,8 @@ pub struct Wanted {
     pub pedestal: String,
     /// The core, by its number on the board; the board's own choice if absent.
     pub cpu: Option<u32>,
+    /// Whose container it is for, as namespace and id: what other containers are told that want the same core.
+    pub owner: String,
 }
 
 /// Prepares the wanted pedestal and loads `elf` into it. Nothing runs yet.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::pedestal::Process;
+use crate::pedestal::{Held, Process};
 use crate::reactor::Ended;
 
 const NAME: &str = "micrun.json";
@@ -36,6 +36,9 @@ pub struct Record {
     version: u32,
     /// The process that stands for the core or the pod, while it may run.
     pub process: Option<Process>,
+    /// The core that outlives us, while it may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     exit: Option<Exit>,
 }
 
@@ -47,15 +50,15 @@ struct Exit {
 }
 
 impl Record {
-    /// The record of a container that has not ended; `process` is what has to be ended with it.
-    pub fn alive(process: Option<Process>) -> Record {
-        Record { version: VERSION, process, exit: None }
+    /// The record of a container that has not ended; `process` and `held` are what has to be ended with it.
+    pub fn alive(process: Option<Process>, held: Option<Held>) -> Record {
+        Record { version: VERSION, process, held, exit: None }
     }
 
     /// The record of a container that has ended.
     pub fn ended(ended: Ended) -> Record {
         let at = ended.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Record { exit: Some(Exit { status: ended.status, at }), ..Record::alive(None) }
+        Record { exit: Some(Exit { status: ended.status, at }), ..Record::alive(None, None) }
     }
 
     /// How the container ended, if it has.
@@ -112,7 +115,7 @@ mod tests {
     fn a_record_survives_the_disk() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(Record::read(dir.path()), None);
-        let running = Record::alive(Some(Process { pid: 7, start_time: 9 }));
+        let running = Record::alive(Some(Process { pid: 7, start_time: 9 }), None);
         running.write(dir.path()).expect("written");
         assert_eq!(Record::read(dir.path()), Some(running));
         let ended = Ended { status: 3, at: UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123) };

@@ -1,11 +1,15 @@
 //! The services of one remote, by the names of its endpoints: `rpmsg-tty` is the container's console, further ones have
-//! sockets in the bundle, `rpmsg-rpc` calls for files, `rpmsg-umt` is only greeted. The debugger needs no endpoint.
+//! sockets in the bundle, `rpmsg-rpc` calls for files, `rpmsg-umt` is only greeted. The debugger needs no endpoint. Where
+//! somebody else owns the rings, there is a device for the console and nothing else ([`DeviceChannel`]).
 //!
 //! What has no service is told in the log and dropped. UniProton waits for the first message to `rpmsg-rpc` and to
 //! `rpmsg-umt` before it starts anything, so these come as soon as there is room for them.
 
 mod debugger;
+mod device;
 mod door;
+mod managed;
+mod remote;
 mod rpc;
 mod services;
 mod tty;
@@ -16,7 +20,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use debugger::Debugger;
+pub use device::Device;
 use door::Doors;
+pub use managed::DeviceChannel;
+pub use remote::{Remote, attach};
 use rpc::RpcService;
 use services::Services;
 

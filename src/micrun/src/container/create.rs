@@ -11,8 +11,7 @@ use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
 use crate::kind::Kind;
-use crate::pedestal::Process;
-use crate::pedestal::{self, Wanted, baremetal::Loaded};
+use crate::pedestal::{self, Held, Loaded, Process, Wanted};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
 use crate::settings::Settings;
@@ -57,7 +56,7 @@ impl Container {
             // Nobody would ever delete what nobody heard of.
             return Err(Error::Late(id));
         }
-        Record::alive(process).write(&bundle)?;
+        Record::alive(process, prepared.held()).write(&bundle)?;
         let created = Event::Create { bundle: bundle.clone(), streams: streams.clone() };
         surroundings.events.publish(&id, pid, created);
         let inner = Mutex::new(Inner {
@@ -81,6 +80,14 @@ impl Prepared {
         match self {
             Prepared::Core(_) => None,
             Prepared::Infra(infra) => infra.process(),
+        }
+    }
+
+    /// How another process ends what Start will start.
+    fn held(&self) -> Option<Held> {
+        match self {
+            Prepared::Core(core) => core.loaded.held(),
+            Prepared::Infra(_) => None,
         }
     }
 }

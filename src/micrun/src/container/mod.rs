@@ -27,9 +27,8 @@ pub use stats::Usage;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
-use crate::pedestal::baremetal::Loaded;
 use crate::pedestal::cpus::Cpus;
-use crate::pedestal::{Control, Process};
+use crate::pedestal::{Control, Loaded, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
 use crate::rpc::SharedFiles;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::kill::{STATUS_KILLED, Stop};
 use super::{Container, Core, Inner, Prepared, State};
+use crate::channel;
 use crate::error::Error;
 use crate::events::Event;
 use crate::pedestal::{Control, Process};
@@ -25,17 +26,20 @@ impl Container {
     fn start_core(self: &Arc<Self>, core: Core) -> Result<(), Error> {
         let Core { loaded, console, settings, files, cpus } = core;
         let killed = || self.lock().pending == Some(Stop::AtOnce);
+        let held = loaded.held();
         match loaded.start(&killed) {
-            Ok(link) => {
-                let (process, control) = (link.machine.process(), link.machine.control());
+            Ok(attachment) => {
+                let (process, control) = (attachment.process(), attachment.control());
                 if let Some((control, cpus)) = control.as_ref().zip(cpus) {
                     control.pin(&cpus).map_err(|error| self.abandon(error.into()))?;
                 }
-                let recorded = Record::alive(process).write(&self.bundle);
-                // Without a record nobody could clean up after us: the core is ended by dropping the link.
+                let recorded = Record::alive(process, held).write(&self.bundle);
+                // Without a record nobody could clean up after us: the core is ended by dropping the attachment.
                 recorded.map_err(|error| self.abandon(error.into()))?;
-                let session = |on_end| Session::new(link, console, settings, files, &self.bundle, on_end);
-                self.commit_start(session, process, control);
+                let attached = channel::attach(attachment, files, &self.bundle);
+                let failed = |errno: nix::Error| Error::System { what: "epoll", error: errno.into() };
+                let remote = attached.map_err(|errno| self.abandon(failed(errno)))?;
+                self.commit_start(|on_end| Session::new(remote, console, settings, on_end), process, control);
                 Ok(())
             }
             Err(error) => Err(self.abandon(error.into())),

@@ -1,5 +1,7 @@
 //! The life of a container on a fake core: states, events, streams, ends.
 
+mod managed;
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

@@ -2,13 +2,19 @@
 //!
 //! [`Machine`] is the narrow place where hardware differs: start, kick and query one core, and map its memory. The
 //! bare-metal MICA contract on top of it ([`baremetal`]) is the same everywhere, so that one ELF boots under QEMU and
-//! on a board.
+//! on a board. A [`Manager`] drives a core for us and keeps the rings to itself. [`Loaded`] and [`Attachment`] are
+//! where the two kinds meet.
 
+mod attachment;
 pub mod baremetal;
 pub mod claim;
 pub mod cpus;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake;
+#[cfg(any(test, feature = "fake-core"))]
+mod fake_manager;
+pub mod managed;
+pub mod micad;
 pub mod nursery;
 pub mod qemu;
 mod ram;
@@ -19,9 +25,11 @@ use std::sync::Arc;
 
 use shmem::Mapping;
 
-use baremetal::{LoadError, Loaded};
+pub use attachment::{Attachment, Held, Loaded};
+use baremetal::LoadError;
 use cpus::{Cpus, PinError};
 use firmware::board::{self, Board};
+pub use managed::{Managed, Manager};
 use nursery::Nursery;
 
 /// Whether a core executes, as PSCI `AFFINITY_INFO` tells it.
@@ -55,6 +63,10 @@ pub enum Death {
     Failed(i32),
     /// A signal ended it.
     Signal(i32),
+    /// The firmware crashed, as whoever drives the core says.
+    Crashed,
+    /// It is gone, nobody knows how.
+    Lost,
 }
 
 /// Why a machine does not do what it should.
@@ -101,6 +113,9 @@ pub enum MachineError {
     /// The host CPUs cannot be had.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// micad does not do it.
+    #[error(transparent)]
+    Micad(#[from] micad::MicadError),
     /// The agent does not run on this machine.
     #[error("the agent on core 0 gave up at step {0}")]
     Agent(u32),
@@ -187,7 +202,9 @@ pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, Lo
         "qemu" => Box::new(qemu::Qemu::new(cpu, nursery.clone())?),
         #[cfg(any(test, feature = "fake-core"))]
         "fake" => Box::new(fake::FakeCore::new(board, cpu, elf)?),
+        #[cfg(any(test, feature = "fake-core"))]
+        "fake-manager" => return Ok(Loaded::Managed(Arc::new(fake_manager::FakeManager::new()))),
         other => return Err(LoadError::Pedestal(other.to_owned())),
     };
-    Loaded::new(machine, board, cpu, elf)
+    Ok(Loaded::Rings(Box::new(baremetal::Loaded::new(machine, board, cpu, elf)?)))
 }

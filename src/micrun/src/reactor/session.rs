@@ -4,16 +4,14 @@
 //! is cut, the machine's end is awaited), draining (the last output goes out, the end is told), gone.
 
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::sync::mpsc::Sender;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::channel::{Channel, Pumped};
+use crate::channel::{Pumped, Remote};
 use crate::console::Console;
-use crate::pedestal::baremetal::Link;
 use crate::pedestal::{Affinity, Death};
 use crate::reactor::Waker;
-use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use openamp::Violation;
 use openamp::state::Report;
@@ -39,7 +37,7 @@ const STATUS_TERMINATED: u32 = 128 + libc::SIGTERM as u32;
 const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
 /// Exit status after a reset of the whole board that the firmware did not comment: something to start again.
 const STATUS_RESET: u32 = 1;
-/// Exit status if the machine itself failed.
+/// Exit status if the machine itself failed, or its end is unknown.
 const STATUS_LOST: u32 = 255;
 
 /// How a container ended.
@@ -144,7 +142,7 @@ pub type OnEnd = Box<dyn FnOnce(Ended) + Send>;
 
 /// One running container.
 pub struct Session {
-    channel: Channel,
+    remote: Box<dyn Remote>,
     console: Console,
     settings: Settings,
     phase: Phase,
@@ -165,16 +163,9 @@ pub struct Session {
 
 impl Session {
     /// A session over a core that runs.
-    pub fn new(
-        link: Link,
-        console: Console,
-        settings: Settings,
-        files: SharedFiles,
-        bundle: &Path,
-        on_end: OnEnd,
-    ) -> Session {
+    pub fn new(remote: Box<dyn Remote>, console: Console, settings: Settings, on_end: OnEnd) -> Session {
         Session {
-            channel: Channel::new(link, files, bundle),
+            remote,
             console,
             settings,
             phase: Phase::Running,
@@ -190,15 +181,15 @@ impl Session {
     }
 
     pub(super) fn doorbell(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.channel.link.machine.doorbell())
+        Some(self.remote.doorbell())
     }
 
     pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
-        self.channel.link.machine.end()
+        self.remote.end()
     }
 
     pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
-        self.channel.link.machine.news()
+        self.remote.news()
     }
 
     pub(super) fn input(&self) -> Option<BorrowedFd<'_>> {
@@ -210,11 +201,11 @@ impl Session {
     }
 
     pub(super) fn doors(&self) -> Option<BorrowedFd<'_>> {
-        self.channel.doors()
+        self.remote.doors()
     }
 
     pub(super) fn wake_by(&mut self, waker: Waker) {
-        self.channel.wake_by(waker);
+        self.remote.wake_by(waker);
     }
 
     pub(super) fn wake(&mut self) {
@@ -243,7 +234,7 @@ impl Session {
             Phase::Ending { .. } | Phase::Gone => None,
         };
         let (console, channel) =
-            if self.serves() { (self.console.deadline(), self.channel.deadline()) } else { (None, None) };
+            if self.serves() { (self.console.deadline(), self.remote.deadline()) } else { (None, None) };
         let patience = self.patience.as_ref().and_then(|patience| patience.next);
         phase.into_iter().chain(console).chain(channel).chain(patience).min()
     }
@@ -269,7 +260,7 @@ impl Session {
             let until = self.settings.stop_timeout.map(|timeout| Instant::now() + timeout);
             self.phase = Phase::PoweringOff { until };
             self.patience = None;
-            if let Err(fault) = self.channel.link.request_power_off() {
+            if let Err(fault) = self.remote.request_power_off() {
                 log::error!("{fault}");
                 self.cut_power();
             }
@@ -281,11 +272,12 @@ impl Session {
         self.finish(STATUS_KILLED);
     }
 
-    /// Tells of the end although nobody watches it. The machine ends with the session.
+    /// Tells of the end although nobody watches it. The core ends with the session, which may take its time.
     pub(super) fn give_up(mut self) {
         if let Some(on_end) = self.on_end.take() {
             on_end(Ended { status: STATUS_LOST, at: SystemTime::now() });
         }
+        thread::spawn(move || drop(self));
     }
 
     pub(super) fn close_input(&mut self) {
@@ -301,12 +293,12 @@ impl Session {
     /// Does all that can be done now; false when the session is over and its streams are closed.
     pub(super) fn turn(&mut self, now: Instant) -> bool {
         self.woken = false;
-        self.channel.link.machine.silence();
+        self.remote.silence();
         if self.serves() {
             self.serve(now);
         }
         if std::mem::take(&mut self.ended)
-            && let Some(death) = self.channel.link.machine.death()
+            && let Some(death) = self.remote.death()
         {
             self.bury(death, now);
         }
@@ -317,7 +309,7 @@ impl Session {
     }
 
     fn serve(&mut self, now: Instant) {
-        match self.channel.pump(&mut self.console) {
+        match self.remote.pump(&mut self.console) {
             Ok(Pumped { again, moved, owed }) => {
                 self.woken |= again;
                 if moved {
@@ -328,7 +320,7 @@ impl Session {
                 self.watch_power(now);
                 match self.phase {
                     Phase::Running => {
-                        self.channel.watch_reset();
+                        self.remote.watch_reset();
                         self.wait_for(owed, now);
                     }
                     Phase::PoweringOff { .. } => self.wait_for(true, now),
@@ -352,16 +344,16 @@ impl Session {
 
     /// Follows the state word to the core's end.
     fn watch_power(&mut self, now: Instant) {
-        let link = &mut self.channel.link;
+        let remote = &mut self.remote;
         if let Phase::Running = self.phase
-            && link.powering_off()
+            && remote.powering_off()
         {
             self.phase = Phase::PoweringOff { until: Some(now + OFF_DEADLINE) };
             self.patience = None;
-            link.machine.ask_affinity();
+            remote.ask_affinity();
         }
         let Phase::PoweringOff { until } = self.phase else { return };
-        if link.machine.affinity() == Some(Affinity::Off) {
+        if remote.affinity() == Some(Affinity::Off) {
             self.finish(self.status_when_off());
         } else if until.is_some_and(|until| now >= until) {
             self.force();
@@ -386,7 +378,7 @@ impl Session {
 
     /// The exit status that an orderly power-off means.
     fn status_when_off(&self) -> u32 {
-        match self.channel.link.report() {
+        match self.remote.report() {
             Some(Report::Exit(status)) => status.into(),
             Some(Report::Fault(number)) => {
                 log::error!("the firmware reports fault {number:#x}");
@@ -406,7 +398,7 @@ impl Session {
         if let Phase::Running | Phase::PoweringOff { .. } = self.phase {
             self.phase = Phase::Ending { status };
             self.patience = None;
-            self.channel.link.machine.cut_power();
+            self.remote.cut_power();
             self.woken = true;
         }
     }
@@ -428,7 +420,7 @@ impl Session {
 
     fn status_of(&self, death: Death) -> u32 {
         match death {
-            Death::Reset if self.asked.is_none() && self.channel.link.report().is_none() => {
+            Death::Reset if self.asked.is_none() && self.remote.report().is_none() => {
                 log::error!("the firmware reset the board, which ends its container");
                 STATUS_RESET
             }
@@ -441,6 +433,11 @@ impl Session {
                 log::error!("the emulator failed with code {code}");
                 STATUS_LOST
             }
+            Death::Crashed => {
+                log::error!("the firmware crashed");
+                STATUS_FAULT
+            }
+            Death::Lost => STATUS_LOST,
         }
     }
 
@@ -449,12 +446,12 @@ impl Session {
     fn drain(&mut self, now: Instant) {
         self.console.input = None;
         // A violation now costs no more than the rest of the output.
-        let pumped = self.channel.pump(&mut self.console);
+        let pumped = self.remote.pump(&mut self.console);
         let (again, moved) = pumped.map_or((false, false), |pumped| (pumped.again, pumped.moved));
         let output = self.console.output.as_ref();
         let (unread, blocked) = output.map_or((0, false), |output| (output.unread(), output.blocked()));
         // What calls still print is read too.
-        let unread = unread + self.channel.calls_under_way();
+        let unread = unread + self.remote.calls_under_way();
         let Phase::Draining(drain) = &mut self.phase else { return };
         let read = drain.look(unread, moved, now);
         if again && now < drain.until {
@@ -492,13 +489,12 @@ impl Session {
         let exhausted = running && patience.interval == LAST_LOOK;
         patience.interval = (patience.interval * 2).min(LAST_LOOK);
         patience.next = (!exhausted).then(|| now + patience.interval);
-        let machine = &mut self.channel.link.machine;
         // Not to a core whose firmware announced its end by itself: that has nothing more to hear.
         if running || self.asked.is_some() {
-            machine.kick();
+            self.remote.kick();
         }
         if !running {
-            machine.ask_affinity();
+            self.remote.ask_affinity();
         }
     }
 }

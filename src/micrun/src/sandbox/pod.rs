@@ -80,7 +80,7 @@ impl Pod {
         let PodRequest { id, bundle, network, annotations } = request;
         let holder = Namespaces::of_sandbox(&network, &annotations)?.hold(nursery)?;
         let process = holder.as_ref().map(|holder| holder.process);
-        Record::alive(process).write(&bundle)?;
+        Record::alive(process, None).write(&bundle)?;
         let inner = Mutex::new(Inner { state: PodState::Created, holder, waiters: Waiters::default() });
         let pid = process.map_or_else(pid, |process| process.pid);
         Ok(Pod { id, pid, created: SystemTime::now(), bundle, inner })

@@ -11,6 +11,7 @@ use super::args::Args;
 use super::{Failure, delegate, say};
 use crate::bundle::{Bundle, ROOTFS};
 use crate::kind::Kind;
+use crate::pedestal::Held;
 use crate::rootfs;
 use crate::service::delete_response;
 use crate::store::{self, Record};
@@ -49,8 +50,11 @@ fn done(result: Result<(), Failure>) -> bool {
 
 /// Makes sure that nothing runs.
 fn stop(record: &Record) -> Result<(), Failure> {
-    let Some(process) = record.process else { return Ok(()) };
-    sys::kill_process(process).map_err(|error| format!("ending process {}: {error}", process.pid))
+    if let Some(process) = record.process {
+        let failed = |error| format!("ending process {}: {error}", process.pid);
+        sys::kill_process(process).map_err(failed)?;
+    }
+    record.held.as_ref().map_or(Ok(()), Held::end).map_err(|error| format!("ending the core: {error}"))
 }
 
 /// Unmounts the root file system. Docker's lies elsewhere and is Docker's to unmount.

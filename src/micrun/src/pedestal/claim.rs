@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Where the files are.
-const DIR: &str = "/run/micrun";
+pub(super) const DIR: &str = "/run/micrun";
 /// More than a file has.
 const LIMIT: usize = 4096;
 

@@ -14,6 +14,7 @@ mod fake;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake_manager;
 pub mod managed;
+pub mod mcs;
 pub mod micad;
 pub mod nursery;
 pub mod qemu;
@@ -27,8 +28,9 @@ use shmem::Mapping;
 
 pub use attachment::{Attachment, Held, Loaded};
 use baremetal::LoadError;
+use claim::ClaimError;
 use cpus::{Cpus, PinError};
-use firmware::board::{self, Board};
+use firmware::board::{self, Board, Region};
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
 
@@ -107,6 +109,55 @@ pub enum MachineError {
         /// The PSCI result.
         code: i32,
     },
+    /// The kernel refused to start the core. It does not say why.
+    #[error("core {cpu} was not started: {source}; the kernel's log has the code of psci")]
+    CpuOn {
+        /// The core.
+        cpu: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else has the core.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// Something runs on the core that nobody here knows.
+    #[error(
+        "core {cpu} runs something that is neither linux nor started by micrun: end it where it was started, \
+         or reset the board"
+    )]
+    Foreign {
+        /// The core.
+        cpu: u32,
+    },
+    /// Firmware runs on the core that its container could not end.
+    #[error(
+        "core {cpu} still runs the firmware of {owner}, which did not power itself off: start the same firmware, \
+         which then goes on, or reset the board"
+    )]
+    Lost {
+        /// The core.
+        cpu: u32,
+        /// Whose firmware it was.
+        owner: String,
+    },
+    /// The firmware does not let go of its core.
+    #[error(
+        "the firmware on core {cpu} does not power itself off: the core is lost until the board is reset or the \
+         same firmware is started again"
+    )]
+    StaysOn {
+        /// The core.
+        cpu: u32,
+    },
+    /// Memory that the firmware wants is not for firmware.
+    #[error(
+        "memory {memory} is not in a region that /dev/mcs has: memory-region in the device tree's node \
+         oe,mcs_remoteproc, or rmem_base and rmem_size of mcs_km"
+    )]
+    NotGiven {
+        /// What was to be mapped.
+        memory: Region,
+    },
     /// This pedestal cannot do that.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -142,12 +193,23 @@ pub trait Machine: Send {
     fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError>;
     /// True if memory that nobody has written yet reads as zero.
     fn zeroed(&self) -> bool;
+    /// True if the core runs the very firmware already: it was left running by who could not end it. It is to be taken
+    /// over, not loaded, and [`Machine::boot`] does not start it.
+    fn left_running(&self) -> bool {
+        false
+    }
     /// Starts the core at `entry` (PSCI `CPU_ON`). Asks `give_up` now and then whether it is still wanted.
     fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError>;
     /// Interrupts the firmware.
     fn kick(&self);
     /// Readable when the firmware may have something for us, or [`Machine::affinity`] an answer.
     fn doorbell(&self) -> BorrowedFd<'_>;
+    /// The doorbell rang.
+    fn rang(&self) {}
+    /// True if rings may be missed, so that it is to be looked now and then whether the firmware has something for us.
+    fn misses_rings(&self) -> bool {
+        false
+    }
     /// Makes the doorbell unreadable until it rings again.
     fn silence(&self);
     /// Asks whether the core is on; the answer comes by the doorbell. One question at a time is enough.

@@ -3,6 +3,7 @@
 
 mod hold;
 mod inherit;
+pub(crate) mod mcs;
 mod process;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwinder;

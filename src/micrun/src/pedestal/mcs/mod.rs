@@ -1,0 +1,206 @@
+//! The `mcs` pedestal: one of Linux's own cores, through `/dev/mcs` of MICA's kernel module.
+//!
+//! The core is taken offline, runs the firmware, and goes back online when that has powered it off. Nobody else can:
+//! there is no way to cut the power of a core. One whose firmware does not obey stays claimed until the board is reset,
+//! or until the same firmware is started again, which then goes on ([`Machine::left_running`]).
+
+mod bell;
+mod core;
+mod cpu;
+mod device;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use shmem::Mapping;
+
+use super::claim::{self, ClaimError};
+use super::{Affinity, Control, Death, Held, Machine, MachineError, Process};
+use bell::Bell;
+use core::Core;
+use device::Device;
+use firmware::board::Region;
+
+/// A process that was killed is gone this soon, and how often that is looked at.
+const DYING: Duration = Duration::from_secs(1);
+const DYING_LOOK: Duration = Duration::from_millis(2);
+
+/// A claimed core and its memory.
+#[derive(Debug)]
+pub struct Mcs {
+    device: Arc<Device>,
+    bell: Bell,
+    cpu: u32,
+    owner: String,
+    table: u64,
+    firmware: String,
+    left_running: bool,
+    /// Until the core is being ended.
+    core: Option<Core>,
+    /// The core has been ended, or cannot be.
+    ended: Arc<AtomicBool>,
+    end: Arc<EventFd>,
+}
+
+impl Mcs {
+    /// Claims core `cpu` for `owner`, to run the firmware with the digest `firmware` and its table at `table`.
+    pub fn new(cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
+        let device = Arc::new(Device::open()?);
+        let core = Core::claim(device.clone(), cpu, owner)?;
+        let left_running = core.admits(table, &firmware)?;
+        let bell = Bell::new(Path::new(claim::DIR)).map_err(MachineError::system("the bell of /dev/mcs"))?;
+        let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        Ok(Mcs {
+            device,
+            bell,
+            cpu,
+            owner: owner.to_owned(),
+            table,
+            firmware,
+            left_running,
+            core: Some(core),
+            ended: Arc::default(),
+            end: Arc::new(end.map_err(MachineError::system("eventfd"))?),
+        })
+    }
+
+    /// Memory that cores and Linux share, of all cores.
+    pub fn communication(&self) -> Result<Region, MachineError> {
+        self.device.communication()
+    }
+}
+
+/// Ends what `owner` has left on the core `cpu`, if it is still his.
+pub fn end(cpu: u32, owner: &str) -> Result<(), MachineError> {
+    let begun = Instant::now();
+    loop {
+        match Core::claim(Arc::new(Device::open()?), cpu, owner) {
+            Ok(core) if core.left_by() == Some(owner) => return core.end(),
+            // A process that was killed lets go of its files one by one.
+            Err(MachineError::Claim(ClaimError::Taken { owner: taker, .. }))
+                if taker == owner && begun.elapsed() < DYING =>
+            {
+                thread::sleep(DYING_LOOK);
+            }
+            Ok(_) | Err(MachineError::Claim(ClaimError::Taken { .. })) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Machine for Mcs {
+    fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError> {
+        self.device.map(pa, len)
+    }
+
+    fn zeroed(&self) -> bool {
+        false
+    }
+
+    fn left_running(&self) -> bool {
+        self.left_running
+    }
+
+    fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
+        // A core that was ended has no machine any more.
+        let Some(core) = &mut self.core else { return Err(MachineError::GivenUp) };
+        core.take(self.table, &self.firmware)?;
+        if give_up() {
+            return Err(MachineError::GivenUp);
+        }
+        if self.left_running { Ok(()) } else { core.start(entry) }
+    }
+
+    fn kick(&self) {
+        self.device.kick(self.cpu);
+    }
+
+    fn doorbell(&self) -> BorrowedFd<'_> {
+        self.device.pollable()
+    }
+
+    fn rang(&self) {
+        self.bell.pass_on();
+    }
+
+    fn misses_rings(&self) -> bool {
+        true
+    }
+
+    fn silence(&self) {
+        self.bell.silence();
+    }
+
+    fn ask_affinity(&mut self) {}
+
+    fn affinity(&self) -> Option<Affinity> {
+        match self.device.is_off(self.cpu) {
+            Ok(off) => Some(if off { Affinity::Off } else { Affinity::On }),
+            Err(error) => {
+                log::error!("{error}");
+                None
+            }
+        }
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.end.as_fd())
+    }
+
+    fn news(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.pollable())
+    }
+
+    fn death(&mut self) -> Option<Death> {
+        self.ended.load(Ordering::Acquire).then_some(Death::PoweredOff)
+    }
+
+    /// Waiting for the core, and Linux's taking it back, are not for the reactor.
+    fn cut_power(&mut self) {
+        let Some(core) = self.core.take() else { return };
+        let (ended, end) = (self.ended.clone(), self.end.clone());
+        let finish = move || {
+            say_if_lost(core.end());
+            ended.store(true, Ordering::Release);
+            // Fails only when 2^64 rings are pending.
+            let _ = end.write(1);
+        };
+        if let Err(error) = thread::Builder::new().name("mcs".into()).spawn(finish) {
+            log::error!("core {}: {error}; it stays claimed", self.cpu);
+            self.ended.store(true, Ordering::Release);
+            let _ = self.end.write(1);
+        }
+    }
+
+    fn process(&self) -> Option<Process> {
+        None
+    }
+
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        None
+    }
+
+    fn held(&self) -> Option<Held> {
+        Some(Held::Mcs { cpu: self.cpu, owner: self.owner.clone() })
+    }
+}
+
+impl Drop for Mcs {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            say_if_lost(core.end());
+        }
+    }
+}
+
+/// The container ends all the same: one that cannot be deleted helps nobody.
+fn say_if_lost(ended: Result<(), MachineError>) {
+    if let Err(error) = ended {
+        log::error!("{error}");
+    }
+}

@@ -6,6 +6,7 @@ use crate::container::State;
 use crate::namespaces::NamespaceError;
 use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
+use crate::pedestal::claim::ClaimError;
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
 use crate::settings::SettingError;
@@ -172,7 +173,14 @@ impl Error {
 
 fn machine(error: &MachineError) -> Kind {
     match error {
-        MachineError::Refused { .. } => Kind::FailedPrecondition,
+        MachineError::Refused { .. }
+        | MachineError::CpuOn { .. }
+        | MachineError::Claim(ClaimError::Taken { .. })
+        | MachineError::Foreign { .. }
+        | MachineError::Lost { .. } => Kind::FailedPrecondition,
+        MachineError::NoWindow { .. } | MachineError::Overlaps { .. } | MachineError::NotGiven { .. } => {
+            Kind::InvalidArgument
+        }
         MachineError::Unsupported(_) => Kind::Unimplemented,
         MachineError::Pin(error) if error.is_the_callers() => Kind::InvalidArgument,
         _ => Kind::Unavailable,

@@ -18,6 +18,12 @@ use shmem::Fault;
 pub trait Remote: Send {
     /// Readable when there may be something to do.
     fn doorbell(&self) -> BorrowedFd<'_>;
+    /// The doorbell rang.
+    fn rang(&self) {}
+    /// True if rings may be missed, so that it is to be looked now and then whether there is something to do.
+    fn misses_rings(&self) -> bool {
+        false
+    }
     /// Makes the doorbell unreadable until it rings again.
     fn silence(&mut self);
     /// Readable when the core has ended.
@@ -77,6 +83,14 @@ pub fn attach(attachment: Attachment, files: SharedFiles, bundle: &Path) -> nix:
 impl Remote for Channel {
     fn doorbell(&self) -> BorrowedFd<'_> {
         self.link.machine.doorbell()
+    }
+
+    fn rang(&self) {
+        self.link.machine.rang();
+    }
+
+    fn misses_rings(&self) -> bool {
+        self.link.machine.misses_rings()
     }
 
     fn silence(&mut self) {

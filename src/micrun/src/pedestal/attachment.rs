@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baremetal::{self, Link, StartError};
 use super::managed::{Managed, Manager};
-use super::{Control, MachineError, Process, micad};
+use super::{Control, MachineError, Process, mcs, micad};
 
 /// Firmware that is ready to run.
 pub enum Loaded {
@@ -28,7 +28,7 @@ impl Loaded {
     /// How another process ends the core, if it does not end with this one.
     pub fn held(&self) -> Option<Held> {
         match self {
-            Loaded::Rings(_) => None,
+            Loaded::Rings(loaded) => loaded.held(),
             Loaded::Managed(manager) => Some(manager.held()),
         }
     }
@@ -64,6 +64,13 @@ impl Attachment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Held {
+    /// A core of `/dev/mcs`, and whose it is.
+    Mcs {
+        /// Its number in Linux.
+        cpu: u32,
+        /// The name it is claimed under.
+        owner: String,
+    },
     /// An instance of micad by its name.
     Micad(String),
     /// A fake one: it runs as long as this file is there.
@@ -75,6 +82,7 @@ impl Held {
     /// Ends the core, if it still runs. May block.
     pub fn end(&self) -> Result<(), MachineError> {
         match self {
+            Held::Mcs { cpu, owner } => mcs::end(*cpu, owner),
             Held::Micad(name) => Ok(micad::remove(name, &|| false)?),
             #[cfg(any(test, feature = "fake-core"))]
             Held::Fake(path) => super::fake_manager::end(path),

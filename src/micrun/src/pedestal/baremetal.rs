@@ -1,18 +1,26 @@
 //! The bare-metal MICA contract on top of any [`Machine`]: where firmware, resource table and vrings go, how the
 //! firmware is told of them, and what the state word says (MICA ABI, section 3).
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use shmem::{Fault, Mapping, Memory, Window, barrier};
 
-use super::{Machine, MachineError};
+use super::{Held, Machine, MachineError};
 use crate::sys::page_size;
-use firmware::board::{Board, BoardError};
+use firmware::board::{BoardError, Region};
 use firmware::elf::{Elf, ElfError};
 use openamp::Violation;
 use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::{NoRoom, Placement};
 use openamp::resource_table::{DRIVER_OK, Layout};
 use openamp::rpmsg::Host;
-use openamp::state::{CPU_OFF, CPU_ON, REPORT_WORD, Report, STATE_WORD};
+use openamp::state::{CPU_OFF, CPU_ON, REPORT_WORD, Report, STATE_WORD, State};
+
+/// Firmware that is asked to begin anew with its rings has done so this soon. MICA's host waits for a fifth of that.
+const RESET_DEADLINE: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has.
+const RESET_LOOK: Duration = Duration::from_millis(1);
 
 /// Why firmware cannot be put on a core.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +35,7 @@ pub enum LoadError {
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     /// No such pedestal here.
-    #[error("pedestal {0:?} is not supported, this build has: qemu")]
+    #[error("pedestal {0:?} is not supported, this build has: qemu, mcs")]
     Pedestal(String),
     /// The machine cannot be prepared.
     #[error(transparent)]
@@ -69,7 +77,10 @@ impl Piece {
     }
 }
 
-/// Firmware in its memory, not running.
+/// A host with its rings, and the debugger's rings if the firmware has any.
+type Prepared = (Host, Option<(Reader, Writer)>);
+
+/// Firmware in its memory, not running, or left running by somebody.
 pub struct Loaded {
     machine: Box<dyn Machine>,
     entry: u64,
@@ -80,17 +91,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Checks `file` against `board` and copies its segments to where they are linked.
+    /// Copies the segments of `elf`, which is `file`, to where they are linked; they must be the firmware's to have.
+    /// Rings go into `window`. Firmware that runs already is left as it is.
     pub(super) fn new(
         machine: Box<dyn Machine>,
-        board: &Board,
-        cpu: u32,
+        window: Region,
+        elf: &Elf,
         file: &[u8],
     ) -> Result<Loaded, LoadError> {
-        let elf = Elf::parse(file)?;
-        board.fits(&elf)?;
-        let window = board.window(cpu)?;
-        for segment in elf.segments() {
+        for segment in elf.segments().iter().filter(|_| !machine.left_running()) {
             let bytes = file.get(segment.file.clone()).unwrap_or_default();
             let piece = Piece::map(&*machine, segment.addr, segment.mem_len as usize)?;
             let memory = piece.window()?;
@@ -114,14 +123,61 @@ impl Loaded {
     /// a fast firmware then never sees half a table. The state word says `CPU_ON` before the core runs, so that a
     /// firmware that ends at once is not overwritten.
     pub fn start(mut self, give_up: &dyn Fn() -> bool) -> Result<Link, StartError> {
-        let (host, debug_rings) = self.prepare()?;
-        self.machine.boot(self.entry, give_up)?;
+        let (host, debug_rings) =
+            if self.machine.left_running() { self.take_over(give_up)? } else { self.boot(give_up)? };
         let Loaded { machine, window, table, layout, .. } = self;
         machine.kick();
         Ok(Link { machine, window, table, layout, host, debug_rings })
     }
 
-    fn prepare(&self) -> Result<(Host, Option<(Reader, Writer)>), Violation> {
+    /// How another process ends the core, if it does not end with this one.
+    pub fn held(&self) -> Option<Held> {
+        self.machine.held()
+    }
+
+    fn boot(&mut self, give_up: &dyn Fn() -> bool) -> Result<Prepared, StartError> {
+        let prepared = self.prepare()?;
+        self.machine.boot(self.entry, give_up)?;
+        Ok(prepared)
+    }
+
+    /// Has firmware that runs already begin anew with its rings (MICA's re-attach). Debug rings it has no word for.
+    fn take_over(&mut self, give_up: &dyn Fn() -> bool) -> Result<Prepared, StartError> {
+        self.machine.boot(self.entry, give_up)?;
+        if !self.ask_for_reset().map_err(Violation::from)? {
+            let whom = "the firmware that runs already, asked to begin anew with its rings";
+            return Err(MachineError::Timeout { whom, millis: RESET_DEADLINE.as_millis() }.into());
+        }
+        Ok((self.reattach()?, None))
+    }
+
+    /// True if the firmware has forgotten its rings.
+    fn ask_for_reset(&self) -> Result<bool, Fault> {
+        let table = self.table.window()?;
+        self.layout.write_status(&table, 0)?;
+        State::Reset.write(&table)?;
+        barrier::full();
+        self.machine.kick();
+        let begun = Instant::now();
+        while State::read(&table)? != State::Quiet {
+            if begun.elapsed() > RESET_DEADLINE {
+                return Ok(false);
+            }
+            thread::sleep(RESET_LOOK);
+        }
+        Ok(true)
+    }
+
+    fn reattach(&self) -> Result<Host, Violation> {
+        let table = self.table.window()?;
+        let host = Host::reattach(&self.window.window()?, self.placement, &self.layout, &table)?;
+        self.layout.write_status(&table, DRIVER_OK)?;
+        State::On.write(&table)?;
+        barrier::full();
+        Ok(host)
+    }
+
+    fn prepare(&self) -> Result<Prepared, Violation> {
         let table = self.table.window()?;
         let host = Host::new(&self.window.window()?, self.placement)?;
         let debug_rings = self.prepare_debug_rings(&table)?;
@@ -232,8 +288,10 @@ mod tests {
 
     fn running(table: &[u8]) -> Link {
         let file = TestElf::new().resource_table(table).build();
-        let machine = FakeCore::new(&QEMU_ARM64, 3, &file).expect("a fake core");
-        let loaded = Loaded::new(Box::new(machine), &QEMU_ARM64, 3, &file).expect("loaded");
+        let (elf, window) =
+            (Elf::parse(&file).expect("an elf file"), QEMU_ARM64.window(3).expect("a window"));
+        let machine = FakeCore::new(window, &elf).expect("a fake core");
+        let loaded = Loaded::new(Box::new(machine), window, &elf, &file).expect("loaded");
         loaded.start(&|| false).expect("started")
     }
 

@@ -14,12 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
-use super::baremetal::LoadError;
 use super::cpus::Cpus;
 use super::ram::{Ram, SIZE};
 use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use crate::sys::page_size;
-use firmware::board::{Board, Region};
+use firmware::board::Region;
 use firmware::elf::Elf;
 use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::Placement;
@@ -69,14 +68,13 @@ struct Firmware {
 }
 
 impl FakeCore {
-    pub(super) fn new(board: &Board, cpu: u32, file: &[u8]) -> Result<FakeCore, LoadError> {
-        let elf = Elf::parse(file)?;
+    pub(super) fn new(window: Region, elf: &Elf) -> Result<FakeCore, MachineError> {
         let event = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let (bell, end) =
             event().and_then(|bell| Ok((bell, event()?))).map_err(MachineError::system("eventfd"))?;
         Ok(FakeCore {
             ram: Ram::new()?,
-            window: board.window(cpu)?,
+            window,
             table: elf.resource_table().addr,
             layout: *elf.table_layout(),
             bell: Arc::new(bell),

@@ -30,7 +30,8 @@ pub use attachment::{Attachment, Held, Loaded};
 use baremetal::LoadError;
 use claim::ClaimError;
 use cpus::{Cpus, PinError};
-use firmware::board::{self, Board, Region};
+use firmware::board::{self, Board, Region, WINDOW_LEN};
+use firmware::elf::Elf;
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
 
@@ -149,6 +150,25 @@ pub enum MachineError {
         /// The core.
         cpu: u32,
     },
+    /// The core's part of the shared memory does not exist.
+    #[error(
+        "core {cpu} cannot be had: it needs {WINDOW_LEN:#x} bytes of shared memory at {cpu} times that, and \
+         /dev/mcs has {memory}; core 0 is linux's"
+    )]
+    NoWindow {
+        /// The core.
+        cpu: u32,
+        /// The shared memory.
+        memory: Region,
+    },
+    /// A segment lies where cores and Linux speak.
+    #[error("segment {segment} overlaps the shared memory of the cores ({memory})")]
+    Overlaps {
+        /// The segment's memory.
+        segment: Region,
+        /// The shared memory.
+        memory: Region,
+    },
     /// Memory that the firmware wants is not for firmware.
     #[error(
         "memory {memory} is not in a region that /dev/mcs has: memory-region in the device tree's node \
@@ -228,6 +248,10 @@ pub trait Machine: Send {
     fn process(&self) -> Option<Process>;
     /// What requests can do to it while it runs; `None` if it does not.
     fn control(&self) -> Option<Arc<dyn Control>>;
+    /// How another process ends the core, if it does not end with this one. Known before it starts.
+    fn held(&self) -> Option<Held> {
+        None
+    }
 }
 
 /// What a request does to a running machine, on the request's own thread and beside whoever owns the [`Machine`]. May
@@ -246,7 +270,7 @@ pub trait Control: Send + Sync {
 /// Which pedestal a container wants and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// `qemu`, later also `mcs`, `remoteproc`, `micad`.
+    /// `qemu`, `mcs`, later also `remoteproc`, `micad`.
     pub pedestal: String,
     /// The core, by its number on the board; the board's own choice if absent.
     pub cpu: Option<u32>,
@@ -254,19 +278,34 @@ pub struct Wanted {
     pub owner: String,
 }
 
-/// Prepares the wanted pedestal and loads `elf` into it. Nothing runs yet.
-pub fn load(wanted: &Wanted, elf: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
-    let board: &Board = &board::QEMU_ARM64;
-    let cpu = wanted.cpu.unwrap_or_else(|| board.default_cpu());
-    // A core that the board does not have is refused before anything is made for it.
-    board.window(cpu)?;
-    let machine: Box<dyn Machine> = match wanted.pedestal.as_str() {
-        "qemu" => Box::new(qemu::Qemu::new(cpu, nursery.clone())?),
+/// Prepares the wanted pedestal and loads `file` into it. Nothing runs yet.
+pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
+    let loaded = match wanted.pedestal.as_str() {
+        "mcs" => mcs::load(wanted, file)?,
+        "qemu" => {
+            load_emulated(wanted, file, |cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
+        }
         #[cfg(any(test, feature = "fake-core"))]
-        "fake" => Box::new(fake::FakeCore::new(board, cpu, elf)?),
+        "fake" => {
+            load_emulated(wanted, file, |_, window, elf| Ok(Box::new(fake::FakeCore::new(window, elf)?)))?
+        }
         #[cfg(any(test, feature = "fake-core"))]
         "fake-manager" => return Ok(Loaded::Managed(Arc::new(fake_manager::FakeManager::new()))),
         other => return Err(LoadError::Pedestal(other.to_owned())),
     };
-    Ok(Loaded::Rings(Box::new(baremetal::Loaded::new(machine, board, cpu, elf)?)))
+    Ok(Loaded::Rings(Box::new(loaded)))
+}
+
+/// The same for a board that is emulated. What does not fit it is refused before anything is made.
+fn load_emulated(
+    wanted: &Wanted,
+    file: &[u8],
+    machine: impl FnOnce(u32, Region, &Elf) -> Result<Box<dyn Machine>, MachineError>,
+) -> Result<baremetal::Loaded, LoadError> {
+    let board: &Board = &board::QEMU_ARM64;
+    let cpu = wanted.cpu.unwrap_or_else(|| board.default_cpu());
+    let window = board.window(cpu)?;
+    let elf = Elf::parse(file)?;
+    board.fits(&elf)?;
+    baremetal::Loaded::new(machine(cpu, window, &elf)?, window, &elf, file)
 }

@@ -29,6 +29,8 @@ pub struct SessionId(u64);
 const COMMANDS: u64 = 0;
 /// Set in a session's token for the descriptors that tell of the machine's end.
 const END: u64 = 1 << 63;
+/// Set in a session's token for the machine's doorbell.
+const BELL: u64 = 1 << 61;
 /// Set in the token of a descriptor that belongs to no session; the rest is its number.
 const WATCHED: u64 = 1 << 62;
 /// Events taken from the kernel at once.
@@ -171,8 +173,11 @@ impl Loop {
     }
 
     fn wake(&mut self, token: u64) {
-        if let Some(session) = self.sessions.get_mut(&(token & !END)) {
-            if token & END == 0 { session.wake() } else { session.wake_for_end() }
+        let Some(session) = self.sessions.get_mut(&(token & !(END | BELL))) else { return };
+        match token & (END | BELL) {
+            END => session.wake_for_end(),
+            BELL => session.wake_for_bell(),
+            _ => session.wake(),
         }
     }
 
@@ -226,14 +231,15 @@ impl Loop {
             log::error!("epoll: {errno}");
             return session.give_up();
         }
-        session.wake();
+        // Beginning to watch a doorbell may have silenced it.
+        session.wake_for_bell();
         self.sessions.insert(id.0, session);
     }
 
     fn watch(&self, id: SessionId, session: &Session) -> nix::Result<()> {
         let (readable, writable) = (EpollFlags::EPOLLIN, EpollFlags::EPOLLOUT);
         let watched = [
-            (session.doorbell(), readable, id.0),
+            (session.doorbell(), readable, id.0 | BELL),
             (session.end(), readable, id.0 | END),
             (session.news(), readable, id.0 | END),
             (session.input(), readable, id.0),

@@ -212,6 +212,12 @@ impl Session {
         self.woken = true;
     }
 
+    /// The doorbell rang.
+    pub(super) fn wake_for_bell(&mut self) {
+        self.woken = true;
+        self.remote.rang();
+    }
+
     /// The machine may have ended.
     pub(super) fn wake_for_end(&mut self) {
         self.woken = true;
@@ -475,9 +481,10 @@ impl Session {
         self.closing = None;
     }
 
-    /// Keeps looking as long as something is owed, less and less often.
+    /// Keeps looking as long as something is owed, or for ever where rings may be missed, less and less often.
     fn wait_for(&mut self, owed: bool, now: Instant) {
-        if !owed {
+        let watched = self.remote.misses_rings();
+        if !owed && !watched {
             self.patience = None;
             return;
         }
@@ -486,15 +493,18 @@ impl Session {
         if patience.next.is_none_or(|next| now < next) {
             return;
         }
-        let exhausted = running && patience.interval == LAST_LOOK;
+        let exhausted = running && !watched && patience.interval == LAST_LOOK;
         patience.interval = (patience.interval * 2).min(LAST_LOOK);
         patience.next = (!exhausted).then(|| now + patience.interval);
         // Not to a core whose firmware announced its end by itself: that has nothing more to hear.
-        if running || self.asked.is_some() {
+        if owed && (running || self.asked.is_some()) {
             self.remote.kick();
         }
         if !running {
             self.remote.ask_affinity();
+        } else if watched && self.remote.affinity() == Some(Affinity::Off) {
+            log::warn!("the core is off, without a word of its firmware");
+            self.finish(self.status_when_off());
         }
     }
 }

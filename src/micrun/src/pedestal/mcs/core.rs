@@ -132,7 +132,8 @@ impl Core {
         let mapping = self.device.map(table - at, len as usize)?;
         let header = mapping.window().part(at as usize, HEADER_LEN as usize);
         let written = header.and_then(|header| State::Off.write(&header));
-        written.map_err(|fault| MachineError::system("the state word")(io::Error::other(fault.to_string())))?;
+        written
+            .map_err(|fault| MachineError::system("the state word")(io::Error::other(fault.to_string())))?;
         barrier::full();
         self.device.kick(self.cpu);
         Ok(())

@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 /// Where Linux shows them.
 const DIR: &str = "/sys/devices/system/cpu";
 
+/// The last CPU there is: the one that Linux misses least.
+pub(super) fn last() -> io::Result<u32> {
+    let present = Path::new(DIR).join("present");
+    let list = std::fs::read_to_string(&present)?;
+    let number = list.trim_end().rsplit(['-', ',']).next().and_then(|number| number.parse().ok());
+    number.ok_or_else(|| io::Error::other(format!("{} is {list:?}", present.display())))
+}
+
 /// One CPU.
 #[derive(Debug)]
 pub(super) struct LinuxCpu {

@@ -57,7 +57,8 @@ impl Device {
 
     /// True if the core is off.
     pub(super) fn is_off(&self, cpu: u32) -> Result<bool, MachineError> {
-        mcs::is_off(self.file.as_fd(), cpu).map_err(MachineError::system("/dev/mcs, asked whether the core is on"))
+        mcs::is_off(self.file.as_fd(), cpu)
+            .map_err(MachineError::system("/dev/mcs, asked whether the core is on"))
     }
 
     /// Readable when any core has interrupted Linux, for the first who looks.

@@ -19,20 +19,25 @@ use std::time::{Duration, Instant};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
+use super::baremetal::{self, LoadError};
 use super::claim::{self, ClaimError};
-use super::{Affinity, Control, Death, Held, Machine, MachineError, Process};
+use super::{Affinity, Control, Death, Held, Machine, MachineError, Process, Wanted};
 use bell::Bell;
 use core::Core;
 use device::Device;
-use firmware::board::Region;
+use firmware::board::{Region, WINDOW_LEN};
+use firmware::checksum;
+use firmware::elf::Elf;
 
+/// Cores that may have a window at all: more do not fit the shared memory of any board, and where that is also the
+/// firmware's memory, this is where the windows end.
+const MOST_WINDOWS: u64 = 8;
 /// A process that was killed is gone this soon, and how often that is looked at.
 const DYING: Duration = Duration::from_secs(1);
 const DYING_LOOK: Duration = Duration::from_millis(2);
 
 /// A claimed core and its memory.
-#[derive(Debug)]
-pub struct Mcs {
+struct Mcs {
     device: Arc<Device>,
     bell: Bell,
     cpu: u32,
@@ -49,7 +54,7 @@ pub struct Mcs {
 
 impl Mcs {
     /// Claims core `cpu` for `owner`, to run the firmware with the digest `firmware` and its table at `table`.
-    pub fn new(cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
+    fn new(cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
         let device = Arc::new(Device::open()?);
         let core = Core::claim(device.clone(), cpu, owner)?;
         let left_running = core.admits(table, &firmware)?;
@@ -68,15 +73,42 @@ impl Mcs {
             end: Arc::new(end.map_err(MachineError::system("eventfd"))?),
         })
     }
+}
 
-    /// Memory that cores and Linux share, of all cores.
-    pub fn communication(&self) -> Result<Region, MachineError> {
-        self.device.communication()
+/// Claims the core and loads `file` into its memory, unless it runs there already.
+pub(super) fn load(wanted: &Wanted, file: &[u8]) -> Result<baremetal::Loaded, LoadError> {
+    let elf = Elf::parse(file)?;
+    let cpu =
+        wanted.cpu.map_or_else(cpu::last, Ok).map_err(MachineError::system("asking linux for its cores"))?;
+    let table = elf.resource_table().addr;
+    let machine = Mcs::new(cpu, &wanted.owner, table, checksum::sha256(file))?;
+    let shared = machine.device.communication()?;
+    let window = window(cpu, shared)?;
+    for segment in elf.segments() {
+        let segment = Region { base: segment.addr, len: segment.mem_len };
+        let windows = Region { base: shared.base, len: shared.len.min(MOST_WINDOWS * WINDOW_LEN) };
+        if windows.overlaps(segment) {
+            return Err(MachineError::Overlaps { segment, memory: windows }.into());
+        }
+    }
+    baremetal::Loaded::new(Box::new(machine), window, &elf, file)
+}
+
+/// MICA's rule: the core's number times the length of a window, from the beginning of the shared memory on.
+fn window(cpu: u32, shared: Region) -> Result<Region, MachineError> {
+    let base = shared.base.saturating_add(u64::from(cpu) * WINDOW_LEN);
+    let window = Region { base, len: WINDOW_LEN };
+    // Addresses in rings have 32 bits.
+    let below = Region { base: 0, len: 1 << 32 };
+    if cpu > 0 && shared.contains(window) && below.contains(window) {
+        Ok(window)
+    } else {
+        Err(MachineError::NoWindow { cpu, memory: shared })
     }
 }
 
 /// Ends what `owner` has left on the core `cpu`, if it is still his.
-pub fn end(cpu: u32, owner: &str) -> Result<(), MachineError> {
+pub(super) fn end(cpu: u32, owner: &str) -> Result<(), MachineError> {
     let begun = Instant::now();
     loop {
         match Core::claim(Arc::new(Device::open()?), cpu, owner) {

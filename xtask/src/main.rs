@@ -5,9 +5,11 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod fuzz;
 mod kernel;
 mod kills;
+mod layer;
 mod lint;
 mod miri;
 mod model;
@@ -29,7 +31,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 10] = [
+const TASKS: [Task; 12] = [
     Task {
         name: "setup",
         arguments: "",
@@ -62,10 +64,22 @@ const TASKS: [Task; 10] = [
         run: lint::task,
     },
     Task {
+        name: "dist",
+        arguments: "",
+        about: "pack the sources and the crates they need into one archive",
+        run: dist::task,
+    },
+    Task {
         name: "kernel",
         arguments: "",
         about: "build the kernel module for the oldest and the newest kernel",
         run: kernel::task,
+    },
+    Task {
+        name: "layer",
+        arguments: "",
+        about: "check the Yocto layer's style, scripts and agreement with the repository",
+        run: layer::task,
     },
     Task {
         name: "bench",

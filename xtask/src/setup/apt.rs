@@ -41,9 +41,22 @@ pub(super) fn install_missing() -> Result<()> {
     if without_qemu && removes_nothing(QEMU) {
         packages.push(QEMU);
     }
+    install_now(&packages)
+}
+
+/// Installs `packages` after a look at what the mirror has.
+///
+/// # Errors
+/// A package can't be installed.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    update()?;
+    install_now(packages)
+}
+
+fn install_now(packages: &[&str]) -> Result<()> {
     println!("installing {} by apt", packages.join(", "));
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends", "--no-remove"]);
-    sh::run(install.args(&packages)).with_context(|| {
+    sh::run(install.args(packages)).with_context(|| {
         format!("cannot install {}: install them by other means and run this again", packages.join(", "))
     })
 }

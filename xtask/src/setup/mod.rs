@@ -4,6 +4,7 @@ mod apt;
 mod busybox;
 mod daemons;
 pub(crate) mod kernel;
+pub(crate) mod layer;
 mod private;
 mod qemu;
 pub(crate) mod rustup;

@@ -178,6 +178,8 @@ fn machine(error: &MachineError) -> Kind {
         | MachineError::Claim(ClaimError::Taken { .. })
         | MachineError::Foreign { .. }
         | MachineError::Lost { .. } => Kind::FailedPrecondition,
+        MachineError::Remoteproc(error) if error.is_in_use() => Kind::FailedPrecondition,
+        MachineError::Remoteproc(error) if error.is_the_callers() => Kind::InvalidArgument,
         MachineError::NoWindow { .. } | MachineError::Overlaps { .. } | MachineError::NotGiven { .. } => {
             Kind::InvalidArgument
         }

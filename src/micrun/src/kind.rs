@@ -54,6 +54,11 @@ fn names_firmware(args: &[String]) -> bool {
     program == layout::PLACEHOLDER || program.ends_with(FIRMWARE_SUFFIX)
 }
 
+/// The firmware's path, if the container's command is one, as it is in images of Arm's remoteproc runtime.
+pub fn firmware_of(bundle: &Bundle) -> Option<&str> {
+    bundle.args.first().map(String::as_str).filter(|program| program.ends_with(FIRMWARE_SUFFIX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

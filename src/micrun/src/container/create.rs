@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
-use crate::kind::Kind;
+use crate::kind::{self, Kind};
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
 use crate::rootfs::{Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
@@ -120,13 +120,15 @@ fn load(
     owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
     let named = annotation::find(&bundle.annotations, annotation::FIRMWARE_PATH);
-    let path = named.or(conf.map(ClientConf::client_path)).unwrap_or(layout::FIRMWARE).to_owned();
+    let named = named.or(conf.map(ClientConf::client_path)).or_else(|| kind::firmware_of(bundle));
+    let path = named.unwrap_or(layout::FIRMWARE).to_owned();
     let missing = || FileError::Io(nix::Error::ENOENT.into());
     let file = rootfs.read(&path, MAX_FIRMWARE_LEN)?;
     let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
     let wanted = Wanted {
         pedestal: choose_pedestal(bundle, conf),
         cpu: choose_cpu(conf)?,
+        remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
     };
     pedestal::load(&wanted, &file, owner.nursery).map_err(|source| Error::Load { path, source })
@@ -143,9 +145,12 @@ fn read_client_conf(rootfs: &Rootfs) -> Result<Option<ClientConf>, Error> {
     Ok(Some(conf))
 }
 
-/// An annotation, else what the image asks for; bare metal is what the `qemu` pedestal emulates.
+/// An annotation, be it one that names a remote processor, else what the image asks for; bare metal is what the `qemu`
+/// pedestal emulates.
 fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
     let annotated = annotation::find(&bundle.annotations, annotation::PEDESTAL);
+    let remoteproc = || annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(|_| "remoteproc");
+    let annotated = annotated.or_else(remoteproc);
     let image = conf.and_then(ClientConf::pedestal).filter(|pedestal| *pedestal != Pedestal::Baremetal);
     annotated.or(image.map(Pedestal::as_str)).unwrap_or(DEFAULT_PEDESTAL).to_owned()
 }

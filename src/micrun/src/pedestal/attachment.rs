@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baremetal::{self, Link, StartError};
 use super::managed::{Managed, Manager};
-use super::{Control, MachineError, Process, mcs, micad};
+use super::{Control, MachineError, Process, mcs, micad, remoteproc};
 
 /// Firmware that is ready to run.
 pub enum Loaded {
@@ -71,6 +71,13 @@ pub enum Held {
         /// The name it is claimed under.
         owner: String,
     },
+    /// A core of Linux's remoteproc, and whose it is.
+    Remoteproc {
+        /// Its directory in sysfs.
+        core: String,
+        /// The name it is claimed under.
+        owner: String,
+    },
     /// An instance of micad by its name.
     Micad(String),
     /// A fake one: it runs as long as this file is there.
@@ -83,6 +90,7 @@ impl Held {
     pub fn end(&self) -> Result<(), MachineError> {
         match self {
             Held::Mcs { cpu, owner } => mcs::end(*cpu, owner),
+            Held::Remoteproc { core, owner } => remoteproc::end(core, owner),
             Held::Micad(name) => Ok(micad::remove(name, &|| false)?),
             #[cfg(any(test, feature = "fake-core"))]
             Held::Fake(path) => super::fake_manager::end(path),

@@ -35,7 +35,7 @@ pub enum LoadError {
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     /// No such pedestal here.
-    #[error("pedestal {0:?} is not supported, this build has: qemu, mcs")]
+    #[error("pedestal {0:?} is not supported, this build has: qemu, mcs, remoteproc")]
     Pedestal(String),
     /// The machine cannot be prepared.
     #[error(transparent)]

@@ -8,6 +8,8 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -16,6 +18,10 @@ use serde::de::DeserializeOwned;
 
 /// Where the files are.
 pub(super) const DIR: &str = "/run/micrun";
+/// A process that was killed is gone this soon.
+const DYING: Duration = Duration::from_secs(1);
+/// How often it is looked whether it is.
+const DYING_LOOK: Duration = Duration::from_millis(2);
 /// More than a file has.
 const LIMIT: usize = 4096;
 
@@ -62,7 +68,27 @@ impl Claim {
         Claim::take_in(Path::new(DIR), core, owner)
     }
 
-    fn take_in(dir: &Path, core: &str, owner: &str) -> Result<Claim, ClaimError> {
+    /// Claims `core` for whoever cleans up after `owner`; `None` if the core is not as he left it any more.
+    pub fn take_left(core: &str, owner: &str) -> Result<Option<Claim>, ClaimError> {
+        let begun = Instant::now();
+        loop {
+            match Claim::take(core, owner) {
+                // A process that was killed lets go of its files one by one, and in its own time.
+                Err(ClaimError::Taken { owner: taker, .. }) if taker == owner && begun.elapsed() < DYING => {
+                    thread::sleep(DYING_LOOK);
+                }
+                Err(ClaimError::Taken { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+                Ok(claim) => return Ok(Some(claim).filter(|claim| claim.left_by() == Some(owner))),
+            }
+        }
+    }
+
+    fn left_by(&self) -> Option<&str> {
+        Some(&self.before.as_ref()?.by)
+    }
+
+    pub(super) fn take_in(dir: &Path, core: &str, owner: &str) -> Result<Claim, ClaimError> {
         let path = dir.join(file_name(core));
         let failed = |source| ClaimError::File { path: path.display().to_string(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;

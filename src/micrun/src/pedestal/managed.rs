@@ -28,7 +28,7 @@ pub trait Manager: Send + Sync {
     fn start(&self, give_up: &dyn Fn() -> bool) -> Result<(), MachineError>;
     /// Opens the console; `None` while it has none. It may go away and come back later.
     fn console(&self) -> Result<Option<Device>, MachineError>;
-    /// How the core ended; `None` while it runs. Looking changes nothing.
+    /// How the core ended; `None` while it runs. What it left behind is cleaned up by then.
     fn death(&self) -> Option<Death>;
     /// Ends the core and gives back how it ended: in an orderly way, until `at_once` says that there is no time for that.
     fn stop(&self, at_once: &dyn Fn() -> bool) -> Result<Death, MachineError>;

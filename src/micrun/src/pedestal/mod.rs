@@ -19,6 +19,7 @@ pub mod micad;
 pub mod nursery;
 pub mod qemu;
 mod ram;
+pub mod remoteproc;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -34,6 +35,7 @@ use firmware::board::{self, Board, Region, WINDOW_LEN};
 use firmware::elf::Elf;
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
+use remoteproc::RemoteprocError;
 
 /// Whether a core executes, as PSCI `AFFINITY_INFO` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub enum Death {
     Failed(i32),
     /// A signal ended it.
     Signal(i32),
+    /// The firmware ended with an exit status, as whoever drives the core says.
+    Exited(u8),
     /// The firmware crashed, as whoever drives the core says.
     Crashed,
     /// It is gone, nobody knows how.
@@ -184,6 +188,9 @@ pub enum MachineError {
     /// The host CPUs cannot be had.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// Linux's remoteproc does not do it.
+    #[error(transparent)]
+    Remoteproc(Box<RemoteprocError>),
     /// micad does not do it.
     #[error(transparent)]
     Micad(#[from] micad::MicadError),
@@ -198,6 +205,12 @@ pub enum MachineError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<RemoteprocError> for MachineError {
+    fn from(error: RemoteprocError) -> MachineError {
+        MachineError::Remoteproc(Box::new(error))
+    }
 }
 
 impl MachineError {
@@ -270,10 +283,12 @@ pub trait Control: Send + Sync {
 /// Which pedestal a container wants and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// `qemu`, `mcs`, later also `remoteproc`, `micad`.
+    /// `qemu`, `mcs`, `remoteproc`, later also `micad`.
     pub pedestal: String,
     /// The core, by its number on the board; the board's own choice if absent.
     pub cpu: Option<u32>,
+    /// The remote processor in Linux, by name or number; the only one if absent.
+    pub remoteproc: Option<String>,
     /// Whose container it is for, as namespace and id: what other containers are told that want the same core.
     pub owner: String,
 }
@@ -282,6 +297,10 @@ pub struct Wanted {
 pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, LoadError> {
     let loaded = match wanted.pedestal.as_str() {
         "mcs" => mcs::load(wanted, file)?,
+        "remoteproc" => {
+            let name = wanted.remoteproc.as_deref();
+            return Ok(Loaded::Managed(Arc::new(remoteproc::load(name, &wanted.owner, file)?)));
+        }
         "qemu" => {
             load_emulated(wanted, file, |cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
         }

@@ -439,6 +439,7 @@ impl Session {
                 log::error!("the emulator failed with code {code}");
                 STATUS_LOST
             }
+            Death::Exited(status) => status.into(),
             Death::Crashed => {
                 log::error!("the firmware crashed");
                 STATUS_FAULT

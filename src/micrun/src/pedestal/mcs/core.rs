@@ -40,8 +40,8 @@ struct Note {
 /// One claimed core.
 #[derive(Debug)]
 pub(super) struct Core {
-    pub(super) device: Arc<Device>,
-    pub(super) cpu: u32,
+    device: Arc<Device>,
+    cpu: u32,
     linux: LinuxCpu,
     claim: Claim,
     /// Who has left the core in use, and what he said of it.
@@ -51,16 +51,15 @@ pub(super) struct Core {
 }
 
 /// The name of the core among all there are.
-fn name(cpu: u32) -> String {
+pub(super) fn name(cpu: u32) -> String {
     format!("mcs-{cpu}")
 }
 
 impl Core {
-    /// Claims the core for `owner`.
-    pub(super) fn claim(device: Arc<Device>, cpu: u32, owner: &str) -> Result<Core, MachineError> {
-        let claim = Claim::take(&name(cpu), owner)?;
+    /// The core that was claimed under its [`name`].
+    pub(super) fn new(device: Arc<Device>, cpu: u32, claim: Claim) -> Core {
         let left = claim.left().map(|(owner, note)| (owner.to_owned(), note));
-        Ok(Core { device, cpu, linux: LinuxCpu::new(cpu), claim, left, note: None })
+        Core { device, cpu, linux: LinuxCpu::new(cpu), claim, left, note: None }
     }
 
     /// Checks that the firmware of that digest, with its table at `table`, can be put on the core; true if it runs
@@ -115,11 +114,6 @@ impl Core {
         }
         self.claim.release();
         Ok(())
-    }
-
-    /// Who has left the core in use.
-    pub(super) fn left_by(&self) -> Option<&str> {
-        Some(&self.left.as_ref()?.0)
     }
 
     fn left_note(&self) -> Option<&Note> {

@@ -14,13 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
 use super::baremetal::{self, LoadError};
-use super::claim::{self, ClaimError};
+use super::claim::{self, Claim};
 use super::{Affinity, Control, Death, Held, Machine, MachineError, Process, Wanted};
 use bell::Bell;
 use core::Core;
@@ -32,9 +31,6 @@ use firmware::elf::Elf;
 /// Cores that may have a window at all: more do not fit the shared memory of any board, and where that is also the
 /// firmware's memory, this is where the windows end.
 const MOST_WINDOWS: u64 = 8;
-/// A process that was killed is gone this soon, and how often that is looked at.
-const DYING: Duration = Duration::from_secs(1);
-const DYING_LOOK: Duration = Duration::from_millis(2);
 
 /// A claimed core and its memory.
 struct Mcs {
@@ -56,7 +52,7 @@ impl Mcs {
     /// Claims core `cpu` for `owner`, to run the firmware with the digest `firmware` and its table at `table`.
     fn new(cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
         let device = Arc::new(Device::open()?);
-        let core = Core::claim(device.clone(), cpu, owner)?;
+        let core = Core::new(device.clone(), cpu, Claim::take(&core::name(cpu), owner)?);
         let left_running = core.admits(table, &firmware)?;
         let bell = Bell::new(Path::new(claim::DIR)).map_err(MachineError::system("the bell of /dev/mcs"))?;
         let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
@@ -109,19 +105,9 @@ fn window(cpu: u32, shared: Region) -> Result<Region, MachineError> {
 
 /// Ends what `owner` has left on the core `cpu`, if it is still his.
 pub(super) fn end(cpu: u32, owner: &str) -> Result<(), MachineError> {
-    let begun = Instant::now();
-    loop {
-        match Core::claim(Arc::new(Device::open()?), cpu, owner) {
-            Ok(core) if core.left_by() == Some(owner) => return core.end(),
-            // A process that was killed lets go of its files one by one.
-            Err(MachineError::Claim(ClaimError::Taken { owner: taker, .. }))
-                if taker == owner && begun.elapsed() < DYING =>
-            {
-                thread::sleep(DYING_LOOK);
-            }
-            Ok(_) | Err(MachineError::Claim(ClaimError::Taken { .. })) => return Ok(()),
-            Err(error) => return Err(error),
-        }
+    match Claim::take_left(&core::name(cpu), owner)? {
+        Some(claim) => Core::new(Arc::new(Device::open()?), cpu, claim).end(),
+        None => Ok(()),
     }
 }
 

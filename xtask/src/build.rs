@@ -73,7 +73,11 @@ pub(crate) fn fake_shim(workspace: &Workspace) -> Result<PathBuf> {
     Ok(directory.join(target).join("release/containerd-shim-mica-v2"))
 }
 
-fn rtos(workspace: &Workspace) -> Result<PathBuf> {
+/// Builds the test RTOS, and gives its path.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn rtos(workspace: &Workspace) -> Result<PathBuf> {
     sh::run(workspace.cargo().arg("build").args(RTOS))?;
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }

@@ -1,4 +1,4 @@
-//! Builds the kernel module for the oldest and the newest kernel that it is for.
+//! Builds the kernel modules for the oldest and the newest kernel that they are for, and checks their style.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,54 +7,133 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::no_arguments;
-use crate::setup::kernel::{BuildRoot, KERNELS};
+use crate::setup::kernel::{BuildRoot, KERNELS, OLDEST};
+use crate::setup::kernel_source;
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
 
-/// The module's source in the repository.
-const SOURCE: &str = "meta-micrun/recipes-kernel/micrun-remoteproc/files";
-/// What comes out of it.
-const MODULE: &str = "psci_rproc.ko";
-/// Where the source is in a build root.
-const PLACE: &str = "/module";
+/// A module of the repository.
+struct Module {
+    name: &'static str,
+    source: &'static str,
+}
+
+const MODULES: [Module; 2] = [
+    Module { name: "psci_rproc", source: "meta-micrun/recipes-kernel/micrun-remoteproc/files" },
+    Module { name: "mcs_provider", source: "qemu-tests/mcs-provider" },
+];
+
+/// Linux's own modules that Debian's kernels lack: source in the kernel, and what its configuration would say.
+/// In the order in which they are loaded.
+const RPMSG: [&str; 5] = ["rpmsg_ns", "virtio_rpmsg_bus", "rpmsg_char", "rpmsg_ctrl", "rpmsg_tty"];
+/// What the compiler is told because Debian's configuration does not say it.
+const RPMSG_FLAGS: &str =
+    "ccflags-y := -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1 -DCONFIG_RPMSG_CTRL_MODULE=1";
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
     let workspace = Workspace::find()?;
-    let mut steps = Steps::new(KERNELS.len());
+    let mut steps = Steps::new(KERNELS.len() + 1);
+    steps.next("checking the modules' style");
+    check_style(&workspace)?;
     for kernel in KERNELS {
-        steps.next(&format!("building {MODULE} for the {} kernel", kernel.name));
-        let built = build(&workspace.root.join(SOURCE), &kernel.root(&workspace.tools())?)?;
+        steps.next(&format!("building the modules for the {} kernel", kernel.name));
         let product = workspace.target.join("kernel").join(kernel.name);
-        fs::create_dir_all(&product)?;
-        fs::copy(&built, product.join(MODULE)).with_context(|| built.display().to_string())?;
-        println!("{}", product.join(MODULE).display());
+        for module in build(&workspace, &kernel.root(&workspace.tools())?, &product)? {
+            println!("{}", module.display());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the module from a fresh copy of its source; a warning is an error.
-fn build(source: &Path, root: &BuildRoot) -> Result<PathBuf> {
-    let copy = root.path.join(PLACE.trim_start_matches('/'));
-    if copy.exists() {
-        fs::remove_dir_all(&copy)?;
-    }
-    fs::create_dir_all(&copy)?;
-    for file in fs::read_dir(source)? {
-        let file = file?;
-        fs::copy(file.path(), copy.join(file.file_name()))?;
-    }
-    sh::run(&mut make(root))?;
-    Ok(copy.join(MODULE))
+/// Builds the repository's modules with `root` into the directory `product`, and gives their paths.
+///
+/// # Errors
+/// One does not build; a warning is an error.
+pub(crate) fn build(workspace: &Workspace, root: &BuildRoot, product: &Path) -> Result<Vec<PathBuf>> {
+    let build = |module: &Module| {
+        let place = fresh(root, module.name)?;
+        for file in fs::read_dir(workspace.root.join(module.source))? {
+            let file = file?;
+            fs::copy(file.path(), place.join(file.file_name()))?;
+        }
+        make(root, module.name)?;
+        put(&place, module.name, product)
+    };
+    MODULES.iter().map(build).collect()
 }
 
-/// `make` inside the root, as the caller.
-fn make(root: &BuildRoot) -> std::process::Command {
-    let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let mut chroot = sh::as_root("chroot", [("LC_ALL", "C")]);
-    chroot.arg(format!("--userspec={user}:{group}")).arg(&root.path);
-    chroot.args(["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "/usr/bin/make", "-C", PLACE]);
-    chroot.arg(format!("KERNEL_SRC={}", root.headers));
-    chroot.args(["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "KCFLAGS=-Werror"]);
-    chroot
+/// Builds Linux's modules for RPMsg with the oldest kernel's `root` into `product`, and gives their paths in the order
+/// in which they are loaded. They need the kernel's own `rpmsg_core` before them.
+///
+/// # Errors
+/// The source is not to be had, or does not build.
+pub(crate) fn build_rpmsg(workspace: &Workspace, root: &BuildRoot, product: &Path) -> Result<Vec<PathBuf>> {
+    const NAME: &str = "rpmsg";
+    let built = RPMSG.map(|name| product.join(format!("{name}.ko")));
+    let stamp = product.join("release");
+    // Nobody changes these sources but a newer kernel.
+    if fs::read_to_string(&stamp).is_ok_and(|release| release == root.release()) {
+        return Ok(built.into());
+    }
+    let source = kernel_source::parts(&workspace.tools(), root)?;
+    let (place, source) = (fresh(root, NAME)?, root.path.join(source.trim_start_matches('/')));
+    for file in fs::read_dir(source.join("drivers/rpmsg"))? {
+        let file = file?;
+        fs::copy(file.path(), place.join(file.file_name()))?;
+    }
+    fs::copy(source.join("drivers/tty/rpmsg_tty.c"), place.join("rpmsg_tty.c"))?;
+    let objects = RPMSG.map(|name| format!(" {name}.o")).concat();
+    fs::write(place.join("Makefile"), format!("obj-m :={objects}\n{RPMSG_FLAGS}\n"))?;
+    make(root, NAME)?;
+    for name in RPMSG {
+        put(&place, name, product)?;
+    }
+    fs::write(stamp, root.release())?;
+    Ok(built.into())
+}
+
+/// Runs the kernel's own `checkpatch.pl` over the sources.
+///
+/// # Errors
+/// It finds something, or is not to be had.
+fn check_style(workspace: &Workspace) -> Result<()> {
+    let root = OLDEST.root(&workspace.tools())?;
+    let source = kernel_source::parts(&workspace.tools(), &root)?;
+    for module in &MODULES {
+        let place = fresh(&root, "style")?;
+        let file = format!("{}.c", module.name);
+        fs::copy(workspace.root.join(module.source).join(&file), place.join(&file))?;
+        let mut perl = root.program("perl");
+        perl.arg(format!("{source}/scripts/checkpatch.pl"));
+        perl.args(["--no-tree", "--strict", "--terse", "--file", &format!("/modules/style/{file}")]);
+        sh::run(&mut perl)?;
+    }
+    Ok(())
+}
+
+/// An empty directory below `/modules` in the root.
+fn fresh(root: &BuildRoot, name: &str) -> Result<PathBuf> {
+    let place = root.path.join("modules").join(name);
+    if place.exists() {
+        fs::remove_dir_all(&place)?;
+    }
+    fs::create_dir_all(&place)?;
+    Ok(place)
+}
+
+/// `make` in the root, of what is in the directory that [`fresh`] made.
+fn make(root: &BuildRoot, name: &str) -> Result<()> {
+    let mut make = root.program("make");
+    make.args(["-C", &root.headers, &format!("M=/modules/{name}"), "modules"]);
+    make.args(["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "KCFLAGS=-Werror"]);
+    sh::run(&mut make)
+}
+
+fn put(place: &Path, name: &str, product: &Path) -> Result<PathBuf> {
+    let file = format!("{name}.ko");
+    fs::create_dir_all(product)?;
+    let (built, to) = (place.join(&file), product.join(&file));
+    fs::copy(&built, &to).with_context(|| built.display().to_string())?;
+    Ok(to)
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amp;
 mod bench;
 mod build;
 mod demo;
@@ -31,7 +32,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 13] = [
     Task {
         name: "setup",
         arguments: "",
@@ -56,6 +57,12 @@ const TASKS: [Task; 12] = [
         arguments: "[--rounds N] [--seed N]",
         about: "kill shim, containerd and QEMU at every step; the last line counts leaks",
         run: kills::task,
+    },
+    Task {
+        name: "amp",
+        arguments: "--fast [--shell | TEST]",
+        about: "boot an arm64 Linux beside a core for firmware and run tests in it",
+        run: amp::task,
     },
     Task {
         name: "lint",

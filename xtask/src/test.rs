@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::setup::{self, Tools};
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{build, fuzz, model, no_arguments};
+use crate::{amp, build, fuzz, model, no_arguments};
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
@@ -29,7 +29,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 /// Runs everything and counts as it goes.
 fn all(count: &mut Count) -> Result<()> {
     let workspace = Workspace::find()?;
-    let mut steps = Steps::new(build::STEPS + 5);
+    let mut steps = Steps::new(build::STEPS + 5 + amp::STEPS);
     steps.next("looking for what is missing");
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
@@ -43,6 +43,7 @@ fn all(count: &mut Count) -> Result<()> {
     *count += fuzzed(fuzz::build(&workspace)?.args(["--seconds", FUZZ_SECONDS]))?;
     steps.next("tests under containerd");
     *count += run(&mut under_containerd(&workspace, &tools))?;
+    *count += amp::fast(&workspace, &mut steps)?;
     Ok(())
 }
 
@@ -85,15 +86,15 @@ fn run(cargo: &mut Command) -> Result<Count> {
 
 /// How many tests ended how.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Count {
+pub(crate) struct Count {
     passed: u64,
-    failed: u64,
+    pub(crate) failed: u64,
     skipped: u64,
 }
 
 impl Count {
     /// What a line like `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; ...` counts.
-    fn of(line: &str) -> Option<Self> {
+    pub(crate) fn of(line: &str) -> Option<Self> {
         let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let number = |what: &str| -> Option<u64> {
             let part = numbers.split("; ").find_map(|part| part.strip_suffix(what))?;
@@ -104,7 +105,7 @@ impl Count {
 
     /// The count at the end of a run. One that fails without a failed test (it does not compile, a test program is
     /// killed) counts as one.
-    fn closed(mut self, success: bool) -> Self {
+    pub(crate) fn closed(mut self, success: bool) -> Self {
         if !success {
             self.failed = self.failed.max(1);
         }

@@ -11,23 +11,28 @@ use super::private::{PrivateApt, STABLE, UNSTABLE, remove_if_there};
 use crate::sh;
 
 /// Debian's name of the architecture.
-const ARCHITECTURE: &str = "arm64";
+pub(super) const ARCHITECTURE: &str = "arm64";
+/// What a directory of headers is called, up to the kernel's release.
+const HEADERS_DIRECTORY: &str = "/usr/src/linux-headers-";
 /// Depends on the headers of a suite's newest kernel.
 const HEADERS: &str = "linux-headers-arm64:arm64";
-/// The compiler, `make`, and what kernel makefiles call.
-const PROGRAMS: [&str; 12] = [
+/// The compiler, `make`, what kernel makefiles and `checkpatch.pl` call, and what takes sources and device trees apart.
+const PROGRAMS: [&str; 15] = [
     "gcc-aarch64-linux-gnu",
     "make",
     "bash",
     "dash",
     "coreutils",
+    "device-tree-compiler",
     "diffutils",
     "findutils",
     "grep",
     "gzip",
     "mawk",
-    "perl-base",
+    "perl",
     "sed",
+    "tar",
+    "xz-utils",
 ];
 
 /// A kernel to build for.
@@ -37,9 +42,11 @@ pub(crate) struct Kernel {
     suite: &'static str,
 }
 
-/// The oldest and the newest that modules are built for: Debian 12's 6.1, and that of Debian's unstable branch.
-pub(crate) const KERNELS: [Kernel; 2] =
-    [Kernel { name: "oldest", suite: STABLE }, Kernel { name: "newest", suite: UNSTABLE }];
+/// Debian 12's 6.1.
+pub(crate) const OLDEST: Kernel = Kernel { name: "oldest", suite: STABLE };
+
+/// The oldest and the newest that modules are built for: Debian 12's, and that of Debian's unstable branch.
+pub(crate) const KERNELS: [Kernel; 2] = [OLDEST, Kernel { name: "newest", suite: UNSTABLE }];
 
 /// A root directory that a kernel's modules are built in.
 pub(crate) struct BuildRoot {
@@ -49,6 +56,22 @@ pub(crate) struct BuildRoot {
     pub(crate) headers: String,
 }
 
+impl BuildRoot {
+    /// A program of the root, run inside it as the caller, with nothing of the caller's environment.
+    pub(crate) fn program(&self, name: &str) -> std::process::Command {
+        let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        let mut chroot = sh::as_root("chroot", [("LC_ALL", "C")]);
+        chroot.arg(format!("--userspec={user}:{group}")).arg(&self.path);
+        chroot.args(["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", name]);
+        chroot
+    }
+
+    /// The kernel's release, as `uname -r` tells it: that of the headers.
+    pub(crate) fn release(&self) -> &str {
+        self.headers.trim_start_matches(HEADERS_DIRECTORY)
+    }
+}
+
 impl Kernel {
     /// The directory below `tools`, which is made if it is not there.
     ///
@@ -56,13 +79,13 @@ impl Kernel {
     /// The packages are not to be had or can't be unpacked; the caller is neither root nor can become it.
     pub(crate) fn root(&self, tools: &Path) -> Result<BuildRoot> {
         let path = tools.join(format!("kernel-{}", self.name));
-        let complete = path.join("complete");
-        if !complete.is_file() {
+        let (complete, contents) = (path.join("complete"), PROGRAMS.join(" "));
+        if fs::read_to_string(&complete).ok().as_ref() != Some(&contents) {
             println!("unpacking headers and compiler of the {} kernel", self.name);
             remove_if_there(&path)?;
             self.unpack(tools, &path)?;
             add_what_scripts_make(&path)?;
-            fs::write(complete, "")?;
+            fs::write(complete, contents)?;
         }
         Ok(BuildRoot { headers: headers(&path)?, path })
     }
@@ -94,8 +117,9 @@ fn add_what_scripts_make(root: &Path) -> Result<()> {
 fn headers(root: &Path) -> Result<String> {
     for entry in fs::read_dir(root.join("usr/src"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("linux-headers-") && name.ends_with(ARCHITECTURE) {
-            return Ok(format!("/usr/src/{name}"));
+        let release = name.strip_prefix("linux-headers-").filter(|name| name.ends_with(ARCHITECTURE));
+        if let Some(release) = release {
+            return Ok(format!("{HEADERS_DIRECTORY}{release}"));
         }
     }
     anyhow::bail!("{}: has no kernel headers", root.display())

@@ -3,7 +3,9 @@
 mod apt;
 mod busybox;
 mod daemons;
+pub(crate) mod guest;
 pub(crate) mod kernel;
+pub(crate) mod kernel_source;
 pub(crate) mod layer;
 mod private;
 mod qemu;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use firmware::board::Board;
-use firmware::client_conf::{ClientConf, Pedestal};
+use firmware::client_conf::{ClientConf, Key, Pedestal};
 use firmware::elf::{Elf, ElfError};
 use firmware::{label, layout};
 use serde::Serialize;
@@ -114,18 +114,31 @@ fn fit(elf: &Elf, board: &Result<&Board, Check>) -> Check {
 }
 
 fn of_image(image: &Image, subject: &Subject, facts: &Firmware) -> [Check; 5] {
+    let conf = |key| subject.valid_conf().and_then(|conf| Some((key, conf.get(key)?)));
     [
-        checksum(image, "crc-32", label::FIRMWARE_CRC32, &facts.crc32),
-        checksum(image, "sha-256", label::FIRMWARE_HASH, &facts.sha256),
+        checksum(image, "crc-32", label::FIRMWARE_CRC32, &facts.crc32, conf(Key::FirmwareCrc32)),
+        checksum(image, "sha-256", label::FIRMWARE_HASH, &facts.sha256, conf(Key::FirmwareSha256)),
         client_conf(subject),
         labels(image, subject),
         entrypoint(image),
     ]
 }
 
-fn checksum(image: &Image, name: &'static str, key: &str, actual: &str) -> Check {
-    match labelled(image, key) {
-        None => check(name, Doubtful, format!("the image has no label {key}")),
+/// What the label and `client.conf` say; the shim goes by the latter.
+fn checksum(
+    image: &Image,
+    name: &'static str,
+    label: &str,
+    actual: &str,
+    conf: Option<(Key, String)>,
+) -> Check {
+    // In `client.conf` the key alone says which hash it is.
+    let is_other = |said: &String| actual.strip_prefix("sha256:").unwrap_or(actual) != said;
+    if let Some((key, said)) = conf.filter(|(_, said)| is_other(said)) {
+        return check(name, Failed, format!("{key} of client.conf says {said:?}, the firmware has {actual}"));
+    }
+    match labelled(image, label) {
+        None => check(name, Doubtful, format!("the image has no label {label}")),
         Some(label) if label == actual => check(name, Passed, actual),
         Some(label) => check(name, Failed, format!("the label says {label:?}, the firmware has {actual}")),
     }

@@ -45,6 +45,12 @@ fn request(firmware: &[u8]) -> Request<'_> {
     }
 }
 
+/// What `client.conf` says of the firmware.
+fn sums(firmware: &[u8]) -> String {
+    let (crc, sha) = (checksum::crc32(firmware), checksum::sha256(firmware));
+    format!("[Micrun]\nFirmwareCRC32={crc}\nFirmwareSHA256={sha}\n")
+}
+
 fn refusal(firmware: &TestElf) -> String {
     bundle(&request(&firmware.build())).expect_err("broken firmware").to_string()
 }
@@ -63,11 +69,12 @@ fn an_archive_holds_firmware_and_client_conf() {
     let archive = Archive::open(&image.archive);
     assert_eq!(image.digest, archive.manifest_digest);
     let layer = entries(&archive.layer);
-    let conf = b"[Mica]\nName=demo\nClientPath=/firmware.elf\nCPU=0x2\nPedestal=qemu\n";
+    let conf =
+        format!("[Mica]\nName=demo\nClientPath=/firmware.elf\nCPU=0x2\nPedestal=qemu\n{}", sums(&firmware));
     let expected: [(&str, u32, &[u8]); 4] = [
         ("etc/", 0o755, b""),
         ("etc/mica/", 0o755, b""),
-        ("etc/mica/client.conf", 0o644, conf),
+        ("etc/mica/client.conf", 0o644, conf.as_bytes()),
         ("firmware.elf", 0o644, &firmware),
     ];
     assert_eq!(layer.len(), expected.len());
@@ -79,10 +86,12 @@ fn an_archive_holds_firmware_and_client_conf() {
 
 #[test]
 fn without_client_conf_one_is_made() {
-    let image = bundle(&request(&TestElf::new().build())).expect("valid");
+    let firmware = TestElf::new().build();
+    let image = bundle(&request(&firmware)).expect("valid");
     let layer = entries(&Archive::open(&image.archive).layer);
     let conf = layer.iter().find(|entry| entry.path == "etc/mica/client.conf").expect("a client.conf");
-    assert_eq!(String::from_utf8_lossy(&conf.bytes), "[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\n");
+    let expected = format!("[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\n{}", sums(&firmware));
+    assert_eq!(String::from_utf8_lossy(&conf.bytes), expected);
 }
 
 #[test]
@@ -98,13 +107,14 @@ fn files_arguments_and_settings_go_in() {
     .expect("valid");
     let archive = Archive::open(&image.archive);
     let layer = entries(&archive.layer);
-    let conf = b"[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\nPedestal=qemu\nDebug=yes\n";
+    let conf = "[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\nPedestal=qemu\nDebug=yes\n";
+    let conf = format!("{conf}{}", sums(&firmware));
     let expected: [(&str, u32, &[u8]); 7] = [
         ("data/", 0o755, b""),
         ("data/ca.pem", 0o644, b"ca"),
         ("etc/", 0o755, b""),
         ("etc/mica/", 0o755, b""),
-        ("etc/mica/client.conf", 0o644, conf),
+        ("etc/mica/client.conf", 0o644, conf.as_bytes()),
         ("etc/mica/extra", 0o644, b"more"),
         ("firmware.elf", 0o644, &firmware),
     ];

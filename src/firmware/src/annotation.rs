@@ -26,6 +26,12 @@ pub const DISABLE_NEW_NETNS: &str = "org.openeuler.micrun.runtime.disable_new_ne
 /// Path of the firmware in the container's root file system; without it [`crate::layout::FIRMWARE`] is taken.
 pub const FIRMWARE_PATH: &str = "org.openeuler.micrun.container.firmware_path";
 
+/// SHA-256 that the firmware must have, 64 hexadecimal digits with `sha256:` before them or not.
+pub const FIRMWARE_HASH: &str = "org.openeuler.micrun.container.firmware_hash";
+
+/// How the firmware is checked before it is loaded: `crc32` or `sha256`, a [`crate::client_conf::Check`].
+pub const FIRMWARE_CHECK: &str = "org.openeuler.micrun.container.firmware_check";
+
 /// How the core is driven, by the name of the pedestal; without it the image's `client.conf` decides.
 pub const PEDESTAL: &str = "org.openeuler.micrun.ped.pedestal";
 

@@ -5,6 +5,7 @@
 //! interpolation, values over several lines and the `[DEFAULT]` section are refused, not misread. The lengths
 //! are those of the message that creates a client in `micad`, which cuts longer texts silently.
 
+mod check;
 mod error;
 mod key;
 mod parse;
@@ -15,6 +16,7 @@ mod value;
 
 use std::fmt;
 
+pub use check::Check;
 pub use error::{ConfError, Problem, Warning};
 pub use key::{Key, Section};
 pub use parse::MAX_LEN;
@@ -42,6 +44,9 @@ pub struct ClientConf {
     iomem: Option<String>,
     network: Option<String>,
     console_input_rate: Option<u32>,
+    firmware_crc32: Option<String>,
+    firmware_sha256: Option<String>,
+    firmware_check: Option<Check>,
 }
 
 impl ClientConf {
@@ -79,6 +84,9 @@ impl ClientConf {
             Key::IoMem => self.iomem = value::text(key, text)?,
             Key::Network => self.network = value::text(key, text)?,
             Key::ConsoleInputRate => self.console_input_rate = Some(value::input_rate(text)?),
+            Key::FirmwareCrc32 => self.firmware_crc32 = Some(value::checksum(key, 8, text)?),
+            Key::FirmwareSha256 => self.firmware_sha256 = Some(value::checksum(key, 64, text)?),
+            Key::FirmwareCheck => self.firmware_check = Some(value::check(text)?),
         }
         Ok(())
     }
@@ -104,6 +112,9 @@ impl ClientConf {
             Key::IoMem => self.iomem.clone(),
             Key::Network => self.network.clone(),
             Key::ConsoleInputRate => number(self.console_input_rate),
+            Key::FirmwareCrc32 => self.firmware_crc32.clone(),
+            Key::FirmwareSha256 => self.firmware_sha256.clone(),
+            Key::FirmwareCheck => self.firmware_check.map(|check| check.as_str().to_owned()),
         }
     }
 
@@ -191,6 +202,21 @@ impl ClientConf {
     /// Most bytes of console input per second.
     pub fn console_input_rate(&self) -> Option<u32> {
         self.console_input_rate
+    }
+
+    /// CRC-32 of the firmware, in the form of [`crate::checksum::crc32`].
+    pub fn firmware_crc32(&self) -> Option<&str> {
+        self.firmware_crc32.as_deref()
+    }
+
+    /// SHA-256 of the firmware, 64 lower-case hex digits.
+    pub fn firmware_sha256(&self) -> Option<&str> {
+        self.firmware_sha256.as_deref()
+    }
+
+    /// How the firmware is to be checked before it is loaded.
+    pub fn firmware_check(&self) -> Option<Check> {
+        self.firmware_check
     }
 
     /// Proves that the keys are there that the pedestal cannot do without, as MICA's tool and pedestals demand them.

@@ -19,8 +19,9 @@ pub const FIRMWARE_MACHINE: &str = "org.openeuler.micrun.container.firmware_mach
 pub const FIRMWARE_CPU: &str = "org.openeuler.micrun.container.firmware_cpu";
 /// CRC-32 of the firmware in the form of [`crate::checksum::crc32`].
 pub const FIRMWARE_CRC32: &str = "org.openeuler.micrun.container.firmware_crc32";
-/// SHA-256 of the firmware, 64 lower-case hex digits after `sha256:`.
-pub const FIRMWARE_HASH: &str = "org.openeuler.micrun.container.firmware_hash";
+/// SHA-256 of the firmware, 64 lower-case hex digits after `sha256:`. The same key works as an annotation of a
+/// container.
+pub const FIRMWARE_HASH: &str = crate::annotation::FIRMWARE_HASH;
 /// Path of the firmware in the image. The same key works as an annotation of a container.
 pub const FIRMWARE_PATH: &str = crate::annotation::FIRMWARE_PATH;
 /// Path of `client.conf` in the image.

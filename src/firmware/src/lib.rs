@@ -12,6 +12,8 @@ pub mod client_conf;
 pub mod date;
 pub mod elf;
 pub mod file;
+#[cfg(feature = "sha256")]
+pub mod integrity;
 pub mod label;
 pub mod layout;
 #[cfg(any(test, feature = "test-elf"))]

@@ -11,6 +11,7 @@ use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
 use crate::settings::SettingError;
 use crate::store::StoreError;
+use firmware::integrity::IntegrityError;
 
 /// Why a request is not served.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,14 @@ pub enum Error {
     /// The standard streams cannot be opened.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The firmware is not the one that was packed.
+    #[error("firmware {path:?}: {source}")]
+    Firmware {
+        /// Its path in the image.
+        path: String,
+        /// Why.
+        source: IntegrityError,
+    },
     /// The firmware cannot be put on a core.
     #[error("firmware {path:?}: {source}")]
     Load {
@@ -149,6 +158,7 @@ impl Error {
             | Error::Signal(_)
             | Error::Bundle(_)
             | Error::Setting(_)
+            | Error::Firmware { .. }
             | Error::Resources(_)
             | Error::ResourcesType { .. } => Kind::InvalidArgument,
             Error::Unsupported(_) | Error::Fixed(_) => Kind::Unimplemented,

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
+use crate::sys::read_only_view;
 use firmware::file::FileError;
 
 /// One mount of a Create request, in containerd's terms.
@@ -110,7 +112,26 @@ impl Rootfs {
         Ok(rootfs)
     }
 
-    /// Reads a file of the image, `None` if there is none. Links stay inside the image.
+    /// The files in it, for reading: through a mount of our own that can't be written to, where the kernel has such
+    /// (Linux 5.12); nobody else sees it, and it goes with the value.
+    pub fn image(&self) -> Result<Image<'_>, RootfsError> {
+        let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = read_only_view(&self.path).or_else(|_| open(&self.path, directory, Mode::empty()));
+        let failed = |errno: Errno| RootfsError::Directory { path: self.path.clone(), source: errno.into() };
+        Ok(Image { root: root.map_err(failed)?, _rootfs: PhantomData })
+    }
+}
+
+/// What is in a root file system, as it was when this was made.
+#[derive(Debug)]
+pub struct Image<'r> {
+    root: OwnedFd,
+    /// It is gone before the root file system is unmounted.
+    _rootfs: PhantomData<&'r Rootfs>,
+}
+
+impl Image<'_> {
+    /// Reads a file, `None` if there is none. Links stay inside the image.
     pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RootfsError> {
         let failed = |source| RootfsError::File { path: path.to_owned(), source };
         match self.open(path) {
@@ -121,11 +142,9 @@ impl Rootfs {
     }
 
     fn open(&self, path: &str) -> Result<OwnedFd, FileError> {
-        let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = open(&self.path, directory, Mode::empty()).map_err(io::Error::from)?;
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let found =
-            openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(inside));
+            openat2(&self.root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(inside));
         let found = found.map_err(io::Error::from)?;
         // Looked at before it is opened: opening a device node of the image would already wake a driver.
         let kind =
@@ -226,7 +245,10 @@ mod tests {
         for (number, target) in ["/etc/passwd", "../../../../../../etc/passwd"].iter().enumerate() {
             let link = format!("link{number}");
             std::os::unix::fs::symlink(target, dir.path().join(&link)).expect("linked");
-            assert_eq!(rootfs.read(&link, 100).expect("readable").as_deref(), Some(&b"inside"[..]));
+            assert_eq!(
+                rootfs.image().expect("readable").read(&link, 100).expect("readable").as_deref(),
+                Some(&b"inside"[..])
+            );
         }
     }
 
@@ -234,15 +256,26 @@ mod tests {
     fn a_fifo_is_refused_and_does_not_hang() {
         let (dir, rootfs) = image();
         nix::unistd::mkfifo(&dir.path().join("firmware.elf"), Mode::S_IRWXU).expect("a fifo");
-        let error = rootfs.read("/firmware.elf", 100).expect_err("not a file").to_string();
+        let error =
+            rootfs.image().expect("readable").read("/firmware.elf", 100).expect_err("not a file").to_string();
         assert_eq!(error, "the image's \"/firmware.elf\": it is not a regular file");
     }
 
     #[test]
     fn a_missing_file_is_none() {
         let (_dir, rootfs) = image();
-        assert!(rootfs.read("/etc/passwd/x", 100).expect("no error").is_none());
-        assert!(rootfs.read("/nothing", 100).expect("no error").is_none());
+        assert!(rootfs.image().expect("readable").read("/etc/passwd/x", 100).expect("no error").is_none());
+        assert!(rootfs.image().expect("readable").read("/nothing", 100).expect("no error").is_none());
+    }
+
+    #[test]
+    fn what_is_read_cannot_be_written_through_it() {
+        let (dir, rootfs) = image();
+        let Ok(view) = read_only_view(dir.path()) else { return };
+        let writing = OpenHow::new().flags(OFlag::O_WRONLY);
+        assert_eq!(openat2(&view, "etc/passwd", writing).err(), Some(Errno::EROFS));
+        std::fs::write(dir.path().join("etc/passwd"), "still writable").expect("written");
+        drop((view, rootfs));
     }
 
     #[test]

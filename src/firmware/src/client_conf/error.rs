@@ -108,6 +108,19 @@ pub enum Problem {
     /// Not a rate.
     #[error("ConsoleInputRate is {0:?}, it must be a number of bytes per second from 1 to {MAX_INPUT_RATE}")]
     InputRate(String),
+    /// Not a checksum.
+    #[error("{key} is {value:?}, it must be {digits} hexadecimal digits")]
+    Checksum {
+        /// The key.
+        key: Key,
+        /// Its value.
+        value: String,
+        /// How many digits it has.
+        digits: usize,
+    },
+    /// Not a way to check firmware.
+    #[error("FirmwareCheck is {0:?}, it must be crc32 or sha256")]
+    Check(String),
     /// Not one core.
     #[error("CPU is {0:?}, it must be the number of one cpu")]
     Cpu(String),

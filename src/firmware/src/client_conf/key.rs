@@ -67,11 +67,17 @@ pub enum Key {
     Network,
     /// `ConsoleInputRate` of `[Micrun]`.
     ConsoleInputRate,
+    /// `FirmwareCRC32` of `[Micrun]`.
+    FirmwareCrc32,
+    /// `FirmwareSHA256` of `[Micrun]`.
+    FirmwareSha256,
+    /// `FirmwareCheck` of `[Micrun]`.
+    FirmwareCheck,
 }
 
 impl Key {
     /// All keys in canonical order, which is that of MICA's documentation, then ours.
-    pub const ALL: [Key; 16] = [
+    pub const ALL: [Key; 19] = [
         Key::Name,
         Key::ClientPath,
         Key::Cpu,
@@ -88,6 +94,9 @@ impl Key {
         Key::IoMem,
         Key::Network,
         Key::ConsoleInputRate,
+        Key::FirmwareCrc32,
+        Key::FirmwareSha256,
+        Key::FirmwareCheck,
     ];
 
     /// The key as MICA writes it.
@@ -109,13 +118,18 @@ impl Key {
             Key::IoMem => "IOMem",
             Key::Network => "Network",
             Key::ConsoleInputRate => "ConsoleInputRate",
+            Key::FirmwareCrc32 => "FirmwareCRC32",
+            Key::FirmwareSha256 => "FirmwareSHA256",
+            Key::FirmwareCheck => "FirmwareCheck",
         }
     }
 
     /// The section in which the key stands.
     pub const fn section(self) -> Section {
         match self {
-            Key::ConsoleInputRate => Section::Micrun,
+            Key::ConsoleInputRate | Key::FirmwareCrc32 | Key::FirmwareSha256 | Key::FirmwareCheck => {
+                Section::Micrun
+            }
             _ => Section::Mica,
         }
     }
@@ -127,7 +141,7 @@ impl Key {
             Key::Name => 65,
             Key::ClientPath | Key::PedestalConf => 255,
             Key::Cpu => 127,
-            Key::Pedestal | Key::AutoBoot | Key::Debug => 15,
+            Key::Pedestal | Key::AutoBoot | Key::Debug | Key::FirmwareCrc32 | Key::FirmwareCheck => 15,
             Key::Vcpu
             | Key::MaxVcpu
             | Key::CpuWeight
@@ -135,6 +149,7 @@ impl Key {
             | Key::Memory
             | Key::MaxMemory
             | Key::ConsoleInputRate => 31,
+            Key::FirmwareSha256 => 64,
             Key::IoMem | Key::Network => 511,
         }
     }

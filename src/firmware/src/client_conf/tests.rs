@@ -208,8 +208,29 @@ fn our_own_section_is_apart_from_mica_s() {
         "line 4: key \"ConsoleInputRate\" is unknown and ignored, did you mean ClientPath"
     );
     assert_eq!(
-        warning("[Micrun]\nRate=1"),
-        "line 5: key \"Rate\" is unknown and ignored, did you mean ConsoleInputRate"
+        warning("[Micrun]\nInputRate=1"),
+        "line 5: key \"InputRate\" is unknown and ignored, did you mean ConsoleInputRate"
+    );
+}
+
+#[test]
+fn checksums_are_kept_in_lower_case() {
+    let conf = parsed(&with("[Micrun]\nFirmwareCRC32=CE690737\nFirmwareCheck=sha256"));
+    assert_eq!((conf.firmware_crc32(), conf.firmware_check()), (Some("ce690737"), Some(Check::Sha256)));
+    assert!(conf.to_string().ends_with("[Micrun]\nFirmwareCRC32=ce690737\nFirmwareCheck=sha256\n"));
+    let digits = |key: &str, count: u32| {
+        for value in ["", "ce69073", "ce6907377", "ce69073g"] {
+            assert_eq!(
+                refusal(&with(&format!("[Micrun]\n{key}={value}"))),
+                format!("line 5: {key} is {value:?}, it must be {count} hexadecimal digits")
+            );
+        }
+    };
+    digits("FirmwareCRC32", 8);
+    digits("FirmwareSHA256", 64);
+    assert_eq!(
+        refusal(&with("[Micrun]\nFirmwareCheck=SHA")),
+        "line 5: FirmwareCheck is \"SHA\", it must be crc32 or sha256"
     );
 }
 

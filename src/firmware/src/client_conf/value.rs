@@ -1,7 +1,7 @@
 //! From the text of a value to what it means.
 
 use super::error::Problem;
-use super::{Key, Pedestal};
+use super::{Check, Key, Pedestal};
 use crate::text::excerpt;
 
 /// Name of MICA's own socket for creating clients; a client of that name is refused by `micad`.
@@ -56,6 +56,17 @@ pub fn parse_input_rate(text: &str) -> Option<u32> {
 
 pub(super) fn input_rate(value: &str) -> Result<u32, Problem> {
     parse_input_rate(value).ok_or_else(|| Problem::InputRate(excerpt(value)))
+}
+
+/// A checksum of `digits` hexadecimal digits, in lower case.
+pub(super) fn checksum(key: Key, digits: usize, value: &str) -> Result<String, Problem> {
+    let is_one = value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let wrong = || Problem::Checksum { key, value: excerpt(value), digits };
+    is_one.then(|| value.to_ascii_lowercase()).ok_or_else(wrong)
+}
+
+pub(super) fn check(value: &str) -> Result<Check, Problem> {
+    Check::find(value).ok_or_else(|| Problem::Check(excerpt(value)))
 }
 
 /// A decimal number that `micad` takes (`i32`); -1 is its word for unset.

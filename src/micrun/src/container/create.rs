@@ -12,13 +12,14 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::kind::{self, Kind};
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
-use crate::rootfs::{Mount, Rootfs, RootfsError};
+use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
 use firmware::client_conf::{self, ClientConf, Pedestal};
 use firmware::file::{FileError, MAX_FIRMWARE_LEN};
+use firmware::integrity::Expected;
 use firmware::{annotation, layout};
 
 /// Most bytes of a `client.conf`.
@@ -103,9 +104,10 @@ fn prepare(
         // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
         Kind::Rtos | Kind::Linux => {
             let cpus = wanted_cpus(&bundle.resources)?;
-            let conf = read_client_conf(rootfs)?;
+            let image = rootfs.image()?;
+            let conf = read_client_conf(&image)?;
             let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
-            let loaded = load(bundle, rootfs, conf.as_ref(), owner)?;
+            let loaded = load(bundle, &image, conf.as_ref(), owner)?;
             let console = Console::open(streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
             Ok(Prepared::Core(Box::new(Core { loaded, console, settings, files, cpus })))
@@ -115,7 +117,7 @@ fn prepare(
 
 fn load(
     bundle: &Bundle,
-    rootfs: &Rootfs,
+    image: &Image<'_>,
     conf: Option<&ClientConf>,
     owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
@@ -123,8 +125,13 @@ fn load(
     let named = named.or(conf.map(ClientConf::client_path)).or_else(|| kind::firmware_of(bundle));
     let path = named.unwrap_or(layout::FIRMWARE).to_owned();
     let missing = || FileError::Io(nix::Error::ENOENT.into());
-    let file = rootfs.read(&path, MAX_FIRMWARE_LEN)?;
+    // An annotation may name another file than the one that `client.conf` speaks of.
+    let said = conf.filter(|conf| conf.client_path() == path);
+    let expected = Expected::new(&bundle.annotations, said);
+    let file = image.read(&path, MAX_FIRMWARE_LEN)?;
     let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
+    let verdict = expected.and_then(|expected| expected.check(&file));
+    verdict.map_err(|source| Error::Firmware { path: path.clone(), source })?;
     let wanted = Wanted {
         pedestal: choose_pedestal(bundle, conf),
         cpu: choose_cpu(conf)?,
@@ -134,9 +141,9 @@ fn load(
     pedestal::load(&wanted, &file, owner.nursery).map_err(|source| Error::Load { path, source })
 }
 
-fn read_client_conf(rootfs: &Rootfs) -> Result<Option<ClientConf>, Error> {
+fn read_client_conf(image: &Image<'_>) -> Result<Option<ClientConf>, Error> {
     let path = layout::CLIENT_CONF;
-    let Some(bytes) = rootfs.read(path, CLIENT_CONF_LIMIT)? else { return Ok(None) };
+    let Some(bytes) = image.read(path, CLIENT_CONF_LIMIT)? else { return Ok(None) };
     let wrong = |source| RootfsError::ClientConf { path: path.to_owned(), source };
     let (conf, warnings) = ClientConf::parse(&String::from_utf8_lossy(&bytes)).map_err(wrong)?;
     for warning in warnings {

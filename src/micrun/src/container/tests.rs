@@ -485,6 +485,31 @@ fn client_conf_decides_unless_an_annotation_does() {
     setting.create("c").expect("created");
 }
 
+#[test]
+fn firmware_is_the_one_that_was_packed() {
+    let create = |conf: String, path: &str| {
+        let setting = Setting::new();
+        std::fs::create_dir_all(setting.path("rootfs/etc/mica")).expect("made");
+        std::fs::write(setting.path("rootfs/etc/mica/client.conf"), conf).expect("written");
+        let annotation =
+            format!("\"annotations\":{{\"org.openeuler.micrun.container.firmware_path\":\"{path}\",");
+        let config = CONFIG.replace("\"annotations\":{", &annotation);
+        std::fs::write(setting.path("config.json"), config).expect("written");
+        setting.create("c").map_err(|error| (error.kind(), error.to_string()))
+    };
+    let says =
+        |path: &str, crc: &str| format!("[Mica]\nName=a\nClientPath={path}\n[Micrun]\nFirmwareCRC32={crc}\n");
+    let crc = firmware::checksum::crc32(&TestElf::new().build());
+    let torn = format!(
+        "firmware \"/firmware.elf\": its crc-32 is {crc}, the image's client.conf says 00000000: \
+         it is torn or was changed"
+    );
+    assert_eq!(create(says("/firmware.elf", "00000000"), ""), Err((Kind::InvalidArgument, torn)));
+    create(says("/firmware.elf", &crc), "").expect("the same bytes");
+    // What `client.conf` says is of its own firmware only.
+    create(says("/other.elf", "00000000"), "/firmware.elf").expect("nothing is said of it");
+}
+
 /// Connects to a socket in the bundle as soon as it is there.
 fn connect(setting: &Setting, name: &str) -> UnixStream {
     let begun = Instant::now();

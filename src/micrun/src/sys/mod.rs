@@ -4,6 +4,7 @@
 mod hold;
 mod inherit;
 pub(crate) mod mcs;
+mod mount;
 mod process;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwinder;
@@ -16,6 +17,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 pub(crate) use hold::{Hold, Step, hold};
 pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
+pub(crate) use mount::read_only_view;
 pub(crate) use process::{identify, kill_process, open_pidfd, process_stat, threads};
 pub(crate) use wait::wait_readable;
 

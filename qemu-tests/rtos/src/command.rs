@@ -1,7 +1,7 @@
 //! What a typed line asks for.
 
-use crate::number;
 use crate::rpc::Work;
+use crate::{bulk, number};
 
 /// A checked command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Command<'l> {
     Raw(u64),
     /// Do this by calls to the host, with what follows the command and one space.
     Call(Work, &'l [u8]),
+    /// Do this with data in shared memory.
+    Bulk(bulk::Work),
     /// Power off in good order with this exit status.
     Exit(u8),
     /// Fault.
@@ -72,6 +74,9 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
         b"ls" => Ok(Command::Call(Work::List, text)),
         b"write" => Ok(Command::Call(Work::Write, text)),
         b"printf" => Ok(Command::Call(Work::Print, text)),
+        b"take" => Ok(Command::Bulk(bulk::Work::Take)),
+        b"return" => Ok(Command::Bulk(bulk::Work::Return)),
+        b"give" => number("give", "BYTES", bulk::HALF).map(|len| Command::Bulk(bulk::Work::Give(len))),
         b"uptime" => Ok(Command::Uptime),
         b"flood" => number("flood", "BYTES", u64::MAX).map(Command::Flood),
         b"raw" => number("raw", "COUNT", u64::MAX).map(Command::Raw),
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 17] = [
+        let lines: [(&[u8], Command<'_>); 20] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),
@@ -103,6 +108,9 @@ mod tests {
             (b"ls", Command::Call(Work::List, b"")),
             (b"write /a b", Command::Call(Work::Write, b"/a b")),
             (b"printf %s ", Command::Call(Work::Print, b"%s ")),
+            (b"take", Command::Bulk(bulk::Work::Take)),
+            (b"return", Command::Bulk(bulk::Work::Return)),
+            (b"give 1048576", Command::Bulk(bulk::Work::Give(bulk::HALF))),
             (b"exit 255", Command::Exit(255)),
             (b"crash", Command::Crash),
             (b"hang", Command::Hang),

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod buffer;
+pub mod bulk;
 pub mod command;
 pub mod fault;
 pub mod flood;

@@ -1,8 +1,10 @@
 //! The shell on `rpmsg-tty`, as a machine that can stop after any byte when the link has no room.
 
 use openamp::rpmsg::PAYLOAD_LEN;
+use shmem::Memory;
 
 use crate::buffer::Buffer;
+use crate::bulk::{self, Bulk};
 use crate::command::{self, Command, CommandError};
 use crate::flood::Flood;
 use crate::line::{LINE_LEN, Line, Pressed};
@@ -23,6 +25,9 @@ cat PATH     print a file\r\n\
 ls PATH      list a directory\r\n\
 write PATH TEXT  write TEXT to a file\r\n\
 printf TEXT  have the host print TEXT\r\n\
+take         wait for a bulk message and describe it\r\n\
+return       wait for a bulk message and send it back\r\n\
+give BYTES   send BYTES bytes of numbered lines in bulk\r\n\
 exit CODE    power off with exit status CODE\r\n\
 crash        cause a fault\r\n\
 hang         stop answering\r\n\
@@ -61,6 +66,7 @@ enum Mode {
     Flood(Flood),
     Raw { left: u64 },
     Job(Job),
+    Bulk(bulk::Work),
     Ended(Action),
 }
 
@@ -84,13 +90,14 @@ impl Shell {
         shell
     }
 
-    /// Goes on until `input` is used up, `output` is full, a call is under way or an action is due. `uptime` is in tenths
-    /// of a second.
+    /// Goes on until `input` is used up, `output` is full, a call or a bulk message is under way or an action is due.
+    /// `uptime` is in tenths of a second.
     pub fn poll(
         &mut self,
         input: &mut Input,
         output: &mut Output,
         calls: &mut Calls,
+        bulk: &mut Bulk<impl Memory>,
         uptime: u64,
     ) -> Option<Action> {
         loop {
@@ -118,6 +125,10 @@ impl Shell {
                     Progress::Goes => {}
                     Progress::Waits => return None,
                     Progress::Done => self.next_line(),
+                },
+                Mode::Bulk(work) => match bulk.poll(*work, &mut self.reply) {
+                    Progress::Done => self.next_line(),
+                    Progress::Goes | Progress::Waits => return None,
                 },
                 Mode::Ended(action) => return Some(*action),
             }
@@ -175,6 +186,7 @@ fn answer(command: Command<'_>, uptime: u64, reply: &mut Buffer<REPLY_LEN>) -> M
         }
         Command::Flood(len) => return Mode::Flood(Flood::new(len)),
         Command::Raw(left) => return Mode::Raw { left },
+        Command::Bulk(work) => return Mode::Bulk(work),
         Command::Exit(code) => return Mode::Ended(Action::Exit(code)),
         Command::Crash => return Mode::Ended(Action::Crash),
         Command::Hang => return Mode::Ended(Action::Hang),
@@ -205,17 +217,24 @@ fn print(reply: &mut Buffer<REPLY_LEN>, parts: &[&[u8]]) {
 
 #[cfg(test)]
 mod tests {
+    use shmem::Window;
+
     use super::*;
+
+    /// A host that has told of no window.
+    fn no_bulk() -> Bulk<Window<'static>> {
+        Bulk::new(bulk::tests::memory(), 0)
+    }
 
     /// Types `typed` into a new shell, as the link would; gives what it printed after the banner and its action.
     fn session(typed: &[u8]) -> (Vec<u8>, Option<Action>) {
         let (mut shell, mut rest) = (Shell::new(1), typed);
         let (mut input, mut output, mut printed) = (Input::new(), Output::new(), Vec::new());
-        let mut calls = Calls::default();
+        let (mut calls, mut bulk) = (Calls::default(), no_bulk());
         loop {
             let taken = input.extend(rest);
             rest = &rest[taken..];
-            let action = shell.poll(&mut input, &mut output, &mut calls, 123);
+            let action = shell.poll(&mut input, &mut output, &mut calls, &mut bulk, 123);
             let idle = output.is_empty() && rest.is_empty();
             printed.extend_from_slice(output.as_slice());
             output.clear();
@@ -260,6 +279,12 @@ mod tests {
     }
 
     #[test]
+    fn bulk_data_without_a_window_is_a_line() {
+        assert_eq!(text("take\r"), "take\r\nthe host has no window\r\nrtos# ");
+        assert!(text("give 1048577\r").contains("a number from 0 to 1048576 is needed"));
+    }
+
+    #[test]
     fn the_longest_bad_line_is_answered_whole() {
         let name = "x".repeat(LINE_LEN);
         assert!(
@@ -283,7 +308,7 @@ mod tests {
         let (mut shell, mut input, mut output) = (Shell::new(1), Input::new(), Output::new());
         input.extend(b"flood 2000\r");
         for _ in 0..3 {
-            assert_eq!(shell.poll(&mut input, &mut output, &mut Calls::default(), 0), None);
+            assert_eq!(shell.poll(&mut input, &mut output, &mut Calls::default(), &mut no_bulk(), 0), None);
             assert_eq!(output.room(), 0);
             output.clear();
         }

@@ -7,6 +7,9 @@ use crate::elf::Elf;
 /// Shared memory of one core in bytes. MICA's bare-metal rule: window = communication base + cpu * 0x20000.
 pub const WINDOW_LEN: u64 = 0x2_0000;
 
+/// Bytes of one core's window for bulk transfer (`rpmsg-umt`): half of it for each direction, Linux to RTOS first.
+pub const BULK_LEN: u64 = 0x20_0000;
+
 /// QEMU's `virt` machine, memory as MICA's device tree for it divides it, so that one ELF file serves the
 /// emulated core and the board under `/dev/mcs`.
 pub const QEMU_ARM64: Board = Board {
@@ -14,6 +17,8 @@ pub const QEMU_ARM64: Board = Board {
     cpus: 4,
     communication: Region { base: 0x7000_0000, len: 0x10_0000 },
     ram: Region { base: 0x7a00_0000, len: 0x400_0000 },
+    // Where MICA's rule for boards with more communication memory puts it: base + 0xd00000.
+    bulk: Some(Region { base: 0x70d0_0000, len: 3 * BULK_LEN }),
     // Start of the machine's memory: QEMU writes its device tree there, the agent of cpu 0 follows.
     reserved: &[("agent", Region { base: 0x4000_0000, len: 0x40_0000 })],
 };
@@ -24,6 +29,7 @@ pub const RPI4: Board = Board {
     cpus: 4,
     communication: Region { base: 0x7000_0000, len: 0x10_0000 },
     ram: Region { base: 0x7b00_0000, len: 0x100_0000 },
+    bulk: None,
     reserved: &[],
 };
 
@@ -33,6 +39,7 @@ pub const HIEULERPI: Board = Board {
     cpus: 4,
     communication: Region { base: 0x4000_0000, len: 0x10_0000 },
     ram: Region { base: 0x4300_0000, len: 0x100_0000 },
+    bulk: None,
     reserved: &[],
 };
 
@@ -81,6 +88,8 @@ pub struct Board {
     pub communication: Region,
     /// Memory of the RTOS.
     pub ram: Region,
+    /// Memory for bulk transfer beside messages, if there is any.
+    pub bulk: Option<Region>,
     /// Memory with an owner of its own: who, and where.
     pub reserved: &'static [(&'static str, Region)],
 }
@@ -159,6 +168,15 @@ impl Board {
         }
     }
 
+    /// The core's window for bulk transfer, if the board has one for it. They are dealt out from the last core on, where
+    /// firmware runs unless told otherwise, so that no two cores ever share one.
+    pub fn bulk_window(&self, cpu: u32) -> Option<Region> {
+        let before = u64::from(self.default_cpu().checked_sub(cpu)?);
+        let bulk = self.bulk?;
+        let base = bulk.base.checked_add(before.checked_mul(BULK_LEN)?)?;
+        Some(Region { base, len: BULK_LEN }).filter(|window| cpu > 0 && bulk.contains(*window))
+    }
+
     /// Proves that every segment lies in the memory of the RTOS; the entry point then does too, as [`Elf`]
     /// has it inside a segment.
     pub fn fits(&self, elf: &Elf) -> Result<(), BoardError> {
@@ -229,6 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn cores_share_no_window_for_bulk_transfer() {
+        let base = |board: Board, cpu| board.bulk_window(cpu).map(|window| window.base);
+        let bases = [0, 1, 2, 3, 4].map(|cpu| base(QEMU_ARM64, cpu));
+        assert_eq!(bases, [None, Some(0x7110_0000), Some(0x70f0_0000), Some(0x70d0_0000), None]);
+        let one = Board { bulk: Some(Region { base: 0x70d0_0000, len: BULK_LEN }), ..QEMU_ARM64 };
+        assert_eq!([1, 2, 3].map(|cpu| base(one, cpu)), [None, None, Some(0x70d0_0000)]);
+        assert_eq!(base(RPI4, 3), None);
+        let high = Board { bulk: Some(Region { base: u64::MAX - BULK_LEN, len: BULK_LEN }), ..QEMU_ARM64 };
+        assert_eq!(base(high, 2), None);
+    }
+
+    #[test]
     fn micas_own_images_fit_their_boards() {
         for (board, base, len) in [(RPI4, 0x7b00_0000, 0xd_7508), (HIEULERPI, 0x4300_0000, 0xe_2064)] {
             assert_eq!(board.fits_segment(0, Region { base, len }), Ok(()));
@@ -249,6 +279,7 @@ mod tests {
     fn a_boards_own_regions_are_apart() {
         for board in BOARDS {
             assert!(!board.ram.overlaps(board.communication), "{}", board.name);
+            assert!(board.bulk.is_none_or(|bulk| !bulk.overlaps(board.ram)), "{}", board.name);
             assert!(board.reserved.iter().all(|(_, region)| !region.overlaps(board.ram)), "{}", board.name);
         }
     }

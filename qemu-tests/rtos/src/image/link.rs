@@ -1,8 +1,9 @@
-//! The RPMsg link: `rpmsg-tty` and `rpmsg-rpc` over the two rings of the communication region.
+//! The RPMsg link: `rpmsg-tty`, `rpmsg-rpc` and `rpmsg-umt` over the two rings of the communication region.
 
 use openamp::Violation;
 use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
 use shmem::{Fault, Window};
+use test_rtos::bulk::Bulk;
 use test_rtos::resource_table;
 use test_rtos::rpc::Calls;
 use test_rtos::shell::{Input, Output};
@@ -14,6 +15,9 @@ const REGION: usize = 0x7000_0000;
 const REGION_LEN: usize = 0x10_0000;
 const TTY: &str = "rpmsg-tty";
 const RPC: &str = "rpmsg-rpc";
+const UMT: &str = "rpmsg-umt";
+/// From the communication region on: where a host may have a window for bulk transfer.
+const BULK_LEN: usize = 0x200_0000;
 /// Messages after which the host is kicked although more are coming: half a ring, so that both sides work at once.
 const BATCH: u32 = resource_table::BUFFERS / 2;
 
@@ -38,6 +42,7 @@ pub struct Link {
     remote: Option<Remote>,
     tty: Option<EndpointId>,
     rpc: Option<EndpointId>,
+    umt: Option<EndpointId>,
     /// The transmit ring was full, and the host is to say when it is not.
     starved: bool,
     /// Messages sent since the last kick.
@@ -49,11 +54,11 @@ impl Link {
     pub const fn new() -> Link {
         // SAFETY: the region is memory on every pedestal, identity mapped, and reached through this window only.
         let memory = unsafe { Window::from_raw(REGION as *mut u8, REGION_LEN) };
-        Link { memory, remote: None, tty: None, rpc: None, starved: false, unkicked: 0 }
+        Link { memory, remote: None, tty: None, rpc: None, umt: None, starved: false, unkicked: 0 }
     }
 
-    /// Sends `output` and the request of `calls`, and fills `input` and its answer, as far as either is possible now. Kicks the host only for a whole
-    /// batch; [`Self::kick`] before sleeping.
+    /// Sends `output`, the request of `calls` and the descriptor of `bulk`, and fills `input` and what those wait for, as
+    /// far as either is possible now. Kicks the host only for a whole batch; [`Self::kick`] before sleeping.
     ///
     /// True if the shell has something to do: there is new input, room for output, or the host listens.
     pub fn poll(
@@ -61,29 +66,39 @@ impl Link {
         input: &mut Input,
         output: &mut Output,
         calls: &mut Calls,
+        bulk: &mut SharedBulk,
     ) -> Result<bool, Broken> {
         self.open()?;
-        let (Some(remote), Some(tty), Some(rpc)) = (&mut self.remote, self.tty, self.rpc) else {
+        let (Some(remote), Some(tty), Some(rpc), Some(umt)) =
+            (&mut self.remote, self.tty, self.rpc, self.umt)
+        else {
             return Ok(false);
         };
         let mut news = false;
         let mut payload = [0; PAYLOAD_LEN];
         // An answer lies behind what was typed before it, so that is taken, whether or not there is room for it.
-        while input.room() >= PAYLOAD_LEN || calls.waiting() {
+        while input.room() >= PAYLOAD_LEN || calls.waiting() || bulk.waiting {
             let Some(received) = remote.receive(&self.memory, &mut payload)? else { break };
             let message = payload.get(..received.len).unwrap_or_default();
             if received.endpoint == rpc {
                 calls.hear(message);
+            } else if received.endpoint == umt {
+                bulk.hear(message);
             } else {
                 input.extend(message);
             }
             news = true;
         }
         // Before the host's first message nobody knows where to send to.
-        let knows = |id| remote.endpoint(id).is_some_and(|endpoint| endpoint.remote != ADDR_ANY);
-        let (hears, serves) = (knows(tty), knows(rpc));
-        calls.served = serves;
-        for (known, from, message) in [(hears, tty, output), (serves, rpc, &mut calls.request)] {
+        let [tty_known, rpc_known, umt_known] =
+            [tty, rpc, umt].map(|id| remote.endpoint(id).is_some_and(|endpoint| endpoint.remote != ADDR_ANY));
+        calls.served = rpc_known;
+        let to_send = [
+            (tty_known, tty, output),
+            (rpc_known, rpc, &mut calls.request),
+            (umt_known, umt, &mut bulk.descriptor),
+        ];
+        for (known, from, message) in to_send {
             if known
                 && !message.is_empty()
                 && send(remote, &self.memory, from, message.as_slice(), &mut self.starved)?
@@ -117,7 +132,7 @@ impl Link {
             self.remote = attach(&self.memory)?;
         }
         let Some(remote) = &mut self.remote else { return Ok(()) };
-        for (name, endpoint) in [(RPC, &mut self.rpc), (TTY, &mut self.tty)] {
+        for (name, endpoint) in [(RPC, &mut self.rpc), (UMT, &mut self.umt), (TTY, &mut self.tty)] {
             if endpoint.is_none() {
                 *endpoint = announce(remote, &self.memory, name, &mut self.starved)?;
             }
@@ -135,6 +150,17 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Bulk data, anywhere in shared memory.
+pub type SharedBulk = Bulk<Window<'static>>;
+
+/// Nothing but the window that a host tells of is touched.
+pub const fn bulk() -> SharedBulk {
+    // SAFETY: the host's window is memory on every pedestal that tells of one, identity mapped, and reached through this
+    // window only.
+    let memory = unsafe { Window::from_raw(REGION as *mut u8, BULK_LEN) };
+    Bulk::new(memory, REGION as u64)
 }
 
 /// The remote end, as soon as the host's status says that the rings may be used.

@@ -21,7 +21,7 @@ use test_rtos::rpc::Calls;
 use test_rtos::shell::{Action, Input, Output, Shell};
 
 use exclusive::Exclusive;
-use link::Link;
+use link::{Link, SharedBulk};
 use psci::Call;
 use scheduler::Task;
 
@@ -34,6 +34,7 @@ struct System {
     input: Input,
     output: Output,
     calls: Calls,
+    bulk: SharedBulk,
     /// Tenths of a second since start.
     uptime: u64,
 }
@@ -48,6 +49,7 @@ extern "C" fn start(from_el2: bool) -> ! {
         input: Input::new(),
         output: Output::new(),
         calls: Calls::default(),
+        bulk: link::bulk(),
         uptime: 0,
     };
     // The host may have asked for the end, or made its rings, before interrupts were on.
@@ -57,7 +59,8 @@ extern "C" fn start(from_el2: bool) -> ! {
 
 /// Moves bytes between the rings and the shell.
 fn poll_link(system: &mut System) {
-    let moved = LINK.with(|link| link.poll(&mut system.input, &mut system.output, &mut system.calls));
+    let System { input, output, calls, bulk, .. } = system;
+    let moved = LINK.with(|link| link.poll(input, output, calls, bulk));
     match moved {
         Some(Ok(true)) => scheduler::wake(Task::Shell),
         Some(Err(_)) => power::off_with(Report::Fault(fault::PROTOCOL)),
@@ -68,9 +71,9 @@ fn poll_link(system: &mut System) {
 /// Lets the shell read and print; what it prints, and the room it makes for input, is for the link.
 fn poll_shell(system: &mut System) {
     let waiting = system.input.room();
-    let System { shell, input, output, calls, uptime } = system;
-    let action = shell.poll(input, output, calls, *uptime);
-    let all_sent = output.is_empty() && calls.request.is_empty();
+    let System { shell, input, output, calls, bulk, uptime } = system;
+    let action = shell.poll(input, output, calls, bulk, *uptime);
+    let all_sent = output.is_empty() && calls.request.is_empty() && bulk.descriptor.is_empty();
     if !all_sent || input.room() != waiting {
         scheduler::wake(Task::Link);
     }

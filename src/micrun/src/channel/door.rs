@@ -51,7 +51,8 @@ impl Doors {
     }
 
     fn watch(&self, descriptor: BorrowedFd<'_>) -> nix::Result<()> {
-        self.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0))
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+        self.epoll.add(descriptor, EpollEvent::new(flags, 0))
     }
 }
 
@@ -63,12 +64,15 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Lets in whoever waits.
-    pub(super) fn answer(&mut self, doors: &Doors) {
+    /// Lets in whoever waits; true if somebody did.
+    pub(super) fn answer(&mut self, doors: &Doors) -> bool {
+        let mut answered = false;
         while let Ok((client, _)) = self.listener.accept() {
             let watched = client.set_nonblocking(true).is_ok() && doors.watch(client.as_fd()).is_ok();
             self.client = watched.then_some(client);
+            answered = true;
         }
+        answered
     }
 
     pub(super) fn has_client(&self) -> bool {
@@ -95,7 +99,8 @@ impl Door {
         }
     }
 
-    fn lose(&mut self) -> usize {
+    /// Ends the client, or notes that it has gone.
+    pub(super) fn lose(&mut self) -> usize {
         self.client = None;
         0
     }

@@ -1,5 +1,5 @@
 //! The services of one remote, by the names of its endpoints: `rpmsg-tty` is the container's console, further ones have
-//! sockets in the bundle, `rpmsg-rpc` calls for files, `rpmsg-umt` is only greeted. The debugger needs no endpoint. Where
+//! sockets in the bundle, `rpmsg-rpc` calls for files, `rpmsg-umt` transfers in bulk. The debugger needs no endpoint. Where
 //! somebody else owns the rings, there is a device for the console and nothing else ([`DeviceChannel`]).
 //!
 //! What has no service is told in the log and dropped. UniProton waits for the first message to `rpmsg-rpc` and to
@@ -70,7 +70,7 @@ impl Channel {
     pub fn new(mut link: Link, files: SharedFiles, bundle: &Path) -> Channel {
         let doors = Doors::new(bundle).inspect_err(|error| log::error!("epoll: {error}; no sockets")).ok();
         let debugger = doors.as_ref().and_then(|doors| Debugger::open(&mut link, doors));
-        let services = Services::new(files, doors);
+        let services = Services::new(files, doors, link.take_bulk());
         Channel { link, services, debugger, heard: 0, unconsumed: 0, wants_room: false, reset_told: false }
     }
 
@@ -119,11 +119,12 @@ impl Channel {
         answers |= held_up && !self.rpc_is_full();
         let input = self.pump_input(console)?;
         let typed = self.pump_side_ttys()?;
+        let bulk = self.pump_umt()?;
         self.pump_debugger();
         self.unconsumed = self.link.with_host(|host, window| host.outstanding(window))?;
         let moved = before != (self.heard, self.unconsumed);
         Ok(Pumped {
-            again: output || answers || input || typed,
+            again: output || answers || input || typed || bulk,
             moved,
             owed: self.unconsumed > 0 || self.heard == 0,
         })
@@ -142,10 +143,10 @@ impl Channel {
                 let Some(incoming) = host.receive(window, &mut payload)? else { return Ok(false) };
                 *heard += 1;
                 match incoming {
-                    Incoming::Announced { name, addr } => services.announced(host, name, addr),
+                    Incoming::Announced { name, addr } => services.announced(host, name, addr)?,
                     Incoming::Withdrawn(endpoint) => services.withdrawn(endpoint),
                     Incoming::Message { endpoint, len } => {
-                        services.message(endpoint, &payload[..len], console);
+                        services.message(endpoint, &payload[..len], console)?;
                     }
                     other => log::debug!("dropped {other:?}"),
                 }
@@ -164,7 +165,7 @@ impl Channel {
             while has_room(host, window, wants_room)?
                 && let Some((endpoint, greeting)) = services.greetings.pop()
             {
-                send(host, window, endpoint, greeting)?;
+                send(host, window, endpoint, &greeting)?;
             }
             Ok(())
         })
@@ -235,6 +236,16 @@ impl Channel {
         Ok(again)
     }
 
+    /// Moves bulk data in both directions; true if there may be more. Comes last, as it may ask for word of what the
+    /// remote consumes.
+    fn pump_umt(&mut self) -> Result<bool, Violation> {
+        let Channel { link, services, wants_room, .. } = self;
+        let Some(umt) = services.umt.as_mut().filter(|_| services.greetings.is_empty()) else {
+            return Ok(false);
+        };
+        link.with_host(|host, window| umt.pump(host, window, wants_room))
+    }
+
     /// A lie about the debug rings ends the debugger alone.
     fn pump_debugger(&mut self) {
         if let Some(debugger) = &mut self.debugger
@@ -246,11 +257,14 @@ impl Channel {
     }
 
     fn answer_doors(&mut self) {
-        let Services { doors, side_ttys, .. } = &mut self.services;
+        let Services { doors, side_ttys, umt, .. } = &mut self.services;
         if let Some(doors) = doors
             && doors.rang()
         {
-            side_ttys.iter_mut().for_each(|tty| tty.door.answer(doors));
+            for tty in side_ttys {
+                tty.door.answer(doors);
+            }
+            umt.iter_mut().for_each(|umt| umt.answer(doors));
             self.debugger.iter_mut().for_each(|debugger| debugger.answer(doors));
         }
     }

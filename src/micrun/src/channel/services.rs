@@ -2,12 +2,14 @@
 
 use log::Level;
 use openamp::rpmsg::{EndpointId, Host, Name};
+use shmem::Fault;
 
 use super::door::Doors;
 use super::rpc::{self, RpcService};
 use super::tty::{self, SideTty};
-use super::umt;
+use super::umt::{self, Umt};
 use crate::console::Console;
+use crate::pedestal::baremetal::Piece;
 use crate::reactor::Waker;
 use crate::rpc::{GREETING, SharedFiles};
 
@@ -22,10 +24,12 @@ pub(super) struct Services {
     pub(super) console: Option<EndpointId>,
     pub(super) side_ttys: Vec<SideTty>,
     pub(super) rpc: Option<RpcService>,
+    /// Where there is a window for bulk transfer.
+    pub(super) umt: Option<Umt>,
     /// All that are bound.
     names: Vec<(EndpointId, Name)>,
     /// First messages that are still to be sent: from them the remote learns our addresses.
-    pub(super) greetings: Vec<(EndpointId, &'static [u8])>,
+    pub(super) greetings: Vec<(EndpointId, Vec<u8>)>,
     pub(super) doors: Option<Doors>,
     pub(super) waker: Option<Waker>,
     files: SharedFiles,
@@ -34,11 +38,12 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn new(files: SharedFiles, doors: Option<Doors>) -> Services {
+    pub(super) fn new(files: SharedFiles, doors: Option<Doors>, bulk: Option<Piece>) -> Services {
         Services {
             console: None,
             side_ttys: Vec::new(),
             rpc: None,
+            umt: bulk.map(Umt::new),
             names: Vec::new(),
             greetings: Vec::new(),
             doors,
@@ -49,19 +54,24 @@ impl Services {
     }
 
     /// The remote has a new endpoint.
-    pub(super) fn announced(&mut self, host: &mut Host, name: Name, addr: u32) {
+    pub(super) fn announced(&mut self, host: &mut Host, name: Name, addr: u32) -> Result<(), Fault> {
         let level = self.level();
         if !self.serves(&name) {
-            return log::log!(level, "endpoint {name} at {addr:#x} has no service");
+            log::log!(level, "endpoint {name} at {addr:#x} has no service");
+            return Ok(());
         }
         let endpoint = match host.bind(name, addr) {
             Ok(endpoint) => endpoint,
-            Err(error) => return log::log!(level, "{error}"),
+            Err(error) => {
+                log::log!(level, "{error}");
+                return Ok(());
+            }
         };
         log::log!(level, "endpoint {name} at {addr:#x}");
-        let greeting = self.serve(endpoint, &name, level);
+        let greeting = self.serve(endpoint, &name, level)?;
         self.names.push((endpoint, name));
         self.greetings.push((endpoint, greeting));
+        Ok(())
     }
 
     /// The remote, and so the host, has an endpoint less.
@@ -74,41 +84,56 @@ impl Services {
         if let Some(rpc) = self.rpc.as_mut().filter(|rpc| rpc.endpoint == Some(endpoint)) {
             rpc.endpoint = None;
         }
+        if let Some(umt) = self.umt.as_mut().filter(|umt| umt.endpoint == Some(endpoint)) {
+            umt.endpoint = None;
+        }
         self.side_ttys.retain(|tty| tty.endpoint != endpoint);
         self.greetings.retain(|(from, _)| *from != endpoint);
     }
 
     /// Passes a message on.
-    pub(super) fn message(&mut self, endpoint: EndpointId, payload: &[u8], console: &mut Console) {
+    pub(super) fn message(
+        &mut self,
+        endpoint: EndpointId,
+        payload: &[u8],
+        console: &mut Console,
+    ) -> Result<(), Fault> {
         if self.console == Some(endpoint) {
             super::print(console, payload);
         } else if let Some(rpc) = self.rpc.as_mut().filter(|rpc| rpc.endpoint == Some(endpoint)) {
             rpc.ask(payload);
         } else if let Some(tty) = self.side_ttys.iter_mut().find(|tty| tty.endpoint == endpoint) {
             tty.door.write(payload);
+        } else if let Some(umt) = self.umt.as_mut().filter(|umt| umt.endpoint == Some(endpoint)) {
+            umt.hear(payload)?;
         } else {
             log::debug!("dropped {} bytes for {endpoint:?}", payload.len());
         }
+        Ok(())
     }
 
     fn serves(&self, name: &Name) -> bool {
         let tty = self.console.is_none() || self.side_ttys.len() < SIDE_TTYS && self.doors.is_some();
         let rpc = self.rpc.as_ref().is_none_or(|rpc| rpc.endpoint.is_none());
-        tty::is_tty(name) && tty || rpc::is_rpc(name) && rpc || umt::is_umt(name)
+        let umt = self.umt.as_ref().is_none_or(|umt| umt.endpoint.is_none());
+        tty::is_tty(name) && tty || rpc::is_rpc(name) && rpc || umt::is_umt(name) && umt
     }
 
     /// Has an endpoint served that [`Self::serves`]; gives its first message.
-    fn serve(&mut self, endpoint: EndpointId, name: &Name, level: Level) -> &'static [u8] {
+    fn serve(&mut self, endpoint: EndpointId, name: &Name, level: Level) -> Result<Vec<u8>, Fault> {
         if rpc::is_rpc(name) {
             if self.rpc.is_none() {
                 self.rpc = RpcService::start(self.files.clone(), self.waker.clone());
             }
             self.rpc.iter_mut().for_each(|rpc| rpc.endpoint = Some(endpoint));
-            return GREETING;
+            return Ok(GREETING.to_vec());
         }
         if umt::is_umt(name) {
+            if let Some(umt) = &mut self.umt {
+                return umt.serve(endpoint, self.doors.as_ref()).map(|greeting| greeting.to_vec());
+            }
             log::log!(level, "{name}: this board has no window for bulk transfer");
-            return umt::GREETING;
+            return Ok(umt::NO_WINDOW.to_vec());
         }
         if self.console.is_none() {
             self.console = Some(endpoint);
@@ -120,7 +145,7 @@ impl Services {
             }
         }
         // An empty message, so that nobody reads a byte.
-        &[]
+        Ok(Vec::new())
     }
 
     /// A remote may announce as often as it likes; the log tells of the first times.

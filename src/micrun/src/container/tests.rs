@@ -556,16 +556,67 @@ fn a_terminal_beside_the_console_is_a_socket() {
     end_of(&container);
 }
 
+/// A message of the bulk socket.
+fn framed(data: &[u8]) -> Vec<u8> {
+    [&(data.len() as u32).to_le_bytes()[..], data].concat()
+}
+
 #[test]
-fn bulk_transfer_is_greeted_so_that_firmware_goes_on() {
+fn bulk_data_goes_through_the_window_in_both_directions() {
     let setting = Setting::new();
     let container = setting.running();
     let mut console = setting.reader();
     read_until(&mut console, b"# ");
     setting.type_in(b"announce rpmsg-umt");
-    read_until(&mut console, b"umt [0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]\n");
+    // The descriptor of the text that comes first, at the start of the window of the last core.
+    read_until(&mut console, b"umt [0, 0, 208, 112, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]\n");
+    let mut client = connect(&setting, "rpmsg-umt.sock");
+    for len in [1, 496, 4097, 1 << 20] {
+        let data: Vec<u8> = (0..len).map(|index: u32| (index.wrapping_mul(index) >> 7) as u8).collect();
+        client.write_all(&framed(&data)).expect("taken");
+        received(&mut client, &framed(&data));
+    }
+    // Many at once: each waits for the one before, none is lost.
+    let many: Vec<u8> = (0..100_u32).flat_map(|number| framed(&number.to_le_bytes())).collect();
+    client.write_all(&many).expect("taken");
+    received(&mut client, &many);
     container.kill(9).expect("killed");
     end_of(&container);
+}
+
+#[test]
+fn a_bulk_client_is_held_to_the_rules_and_the_next_one_begins_anew() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let mut console = setting.reader();
+    read_until(&mut console, b"# ");
+    setting.type_in(b"announce rpmsg-umt");
+    for wrong in [0, (1 << 20) + 1, u32::MAX] {
+        let mut client = connect(&setting, "rpmsg-umt.sock");
+        client.write_all(&wrong.to_le_bytes()).expect("room");
+        assert_eq!(client.read(&mut [0; 8]).expect("the end"), 0, "{wrong}");
+    }
+    // Half a message is forgotten with its sender.
+    let mut client = connect(&setting, "rpmsg-umt.sock");
+    client.write_all(&framed(b"whole")).expect("room");
+    received(&mut client, &framed(b"whole"));
+    client.write_all(&framed(b"never whole")[..8]).expect("room");
+    let mut next = connect(&setting, "rpmsg-umt.sock");
+    // A reset, if its last bytes were not read yet.
+    assert_eq!(client.read(&mut [0; 8]).unwrap_or(0), 0);
+    next.write_all(&framed(b"another")).expect("room");
+    received(&mut next, &framed(b"another"));
+    // The socket stays when the firmware withdraws and announces.
+    setting.type_in(b"withdraw rpmsg-umt");
+    taken(&File::options().write(true).open(setting.path("stdin")).expect("a writer"));
+    setting.type_in(b"announce rpmsg-umt");
+    read_until(&mut console, b"umt [0, 0, 208, 112, 0, 0, 0, 0, 32");
+    next.write_all(&framed(b"again")).expect("room");
+    received(&mut next, &framed(b"again"));
+    container.kill(9).expect("killed");
+    end_of(&container);
+    setting.sandbox.delete("c").expect("deleted");
+    assert!(!setting.path("rpmsg-umt.sock").exists());
 }
 
 #[test]

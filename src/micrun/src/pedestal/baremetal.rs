@@ -58,7 +58,8 @@ pub enum StartError {
 
 /// A piece of physical memory that begins anywhere, mapped by whole pages.
 #[derive(Debug)]
-struct Piece {
+pub struct Piece {
+    pa: u64,
     mapping: Mapping,
     at: usize,
     len: usize,
@@ -69,10 +70,16 @@ impl Piece {
         let page = page_size();
         let at = (pa % page) as usize;
         let whole = (at + len).next_multiple_of(page as usize);
-        Ok(Piece { mapping: machine.map(pa - at as u64, whole)?, at, len })
+        Ok(Piece { pa, mapping: machine.map(pa - at as u64, whole)?, at, len })
     }
 
-    fn window(&self) -> Result<Window<'_>, Fault> {
+    /// Its first address.
+    pub fn pa(&self) -> u64 {
+        self.pa
+    }
+
+    /// Its bytes.
+    pub fn window(&self) -> Result<Window<'_>, Fault> {
         self.mapping.window().part(self.at, self.len)
     }
 }
@@ -88,14 +95,16 @@ pub struct Loaded {
     placement: Placement,
     window: Piece,
     table: Piece,
+    bulk: Option<Piece>,
 }
 
 impl Loaded {
     /// Copies the segments of `elf`, which is `file`, to where they are linked; they must be the firmware's to have.
-    /// Rings go into `window`. Firmware that runs already is left as it is.
+    /// Rings go into `window`, bulk data into `bulk`. Firmware that runs already is left as it is.
     pub(super) fn new(
         machine: Box<dyn Machine>,
         window: Region,
+        bulk: Option<Region>,
         elf: &Elf,
         file: &[u8],
     ) -> Result<Loaded, LoadError> {
@@ -113,7 +122,8 @@ impl Loaded {
         let placement = Placement::new(&layout, window.base as u32, window.len as usize)?;
         let window = Piece::map(&*machine, window.base, window.len as usize)?;
         let table = Piece::map(&*machine, elf.resource_table().addr, layout.len())?;
-        Ok(Loaded { machine, entry: elf.entry(), layout, placement, window, table })
+        let bulk = bulk.map(|bulk| Piece::map(&*machine, bulk.base, bulk.len as usize)).transpose()?;
+        Ok(Loaded { machine, entry: elf.entry(), layout, placement, window, table, bulk })
     }
 
     /// Starts the core and gives the running end of the link. Blocks for as long as the machine's own deadline, or until
@@ -125,9 +135,9 @@ impl Loaded {
     pub fn start(mut self, give_up: &dyn Fn() -> bool) -> Result<Link, StartError> {
         let (host, debug_rings) =
             if self.machine.left_running() { self.take_over(give_up)? } else { self.boot(give_up)? };
-        let Loaded { machine, window, table, layout, .. } = self;
+        let Loaded { machine, window, table, layout, bulk, .. } = self;
         machine.kick();
-        Ok(Link { machine, window, table, layout, host, debug_rings })
+        Ok(Link { machine, window, table, layout, host, debug_rings, bulk })
     }
 
     /// How another process ends the core, if it does not end with this one.
@@ -214,6 +224,7 @@ pub struct Link {
     layout: Layout,
     host: Host,
     debug_rings: Option<(Reader, Writer)>,
+    bulk: Option<Piece>,
 }
 
 impl Link {
@@ -236,6 +247,11 @@ impl Link {
     /// The debugger's ends of the firmware's debug rings, once.
     pub fn take_debug_rings(&mut self) -> Option<(Reader, Writer)> {
         self.debug_rings.take()
+    }
+
+    /// The window for bulk transfer, once.
+    pub fn take_bulk(&mut self) -> Option<Piece> {
+        self.bulk.take()
     }
 
     /// The memory that rings and buffers lie in.
@@ -290,8 +306,8 @@ mod tests {
         let file = TestElf::new().resource_table(table).build();
         let (elf, window) =
             (Elf::parse(&file).expect("an elf file"), QEMU_ARM64.window(3).expect("a window"));
-        let machine = FakeCore::new(window, &elf).expect("a fake core");
-        let loaded = Loaded::new(Box::new(machine), window, &elf, &file).expect("loaded");
+        let machine = FakeCore::new(window, None, &elf).expect("a fake core");
+        let loaded = Loaded::new(Box::new(machine), window, None, &elf, &file).expect("loaded");
         loaded.start(&|| false).expect("started")
     }
 

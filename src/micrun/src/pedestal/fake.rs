@@ -3,7 +3,7 @@
 //! For benchmarks of everything above a machine, and for tests with many containers. It keeps the bare-metal contract:
 //! announces `rpmsg-tty`, greets on the first message, echoes the others, and powers off when the state word says so.
 //! The message `lie` makes it break the contract: it overwrites both rings; `announce NAME` and `withdraw NAME` do so with
-//! another endpoint; what comes to `rpmsg-umt` is shown on the console. Of debug rings it is an echo, but Ctrl-C. Paused it does nothing; a kick that it missed
+//! another endpoint; what comes to `rpmsg-umt` is shown on the console, and the data that it tells of sent back. Of debug rings it is an echo, but Ctrl-C. Paused it does nothing; a kick that it missed
 //! then it takes when it goes on.
 
 use std::cell::{Cell, RefCell};
@@ -36,6 +36,7 @@ const STOPPED: &[u8] = b"$T02#b6";
 pub(super) struct FakeCore {
     ram: Ram,
     window: Region,
+    bulk: Option<Region>,
     table: u64,
     layout: Layout,
     bell: Arc<EventFd>,
@@ -55,6 +56,7 @@ struct Switch {
 
 struct Firmware {
     window: Arc<Mapping>,
+    bulk: Option<Mapping>,
     /// The page with the state word.
     table: Mapping,
     /// Offset of the table.
@@ -68,13 +70,14 @@ struct Firmware {
 }
 
 impl FakeCore {
-    pub(super) fn new(window: Region, elf: &Elf) -> Result<FakeCore, MachineError> {
+    pub(super) fn new(window: Region, bulk: Option<Region>, elf: &Elf) -> Result<FakeCore, MachineError> {
         let event = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let (bell, end) =
             event().and_then(|bell| Ok((bell, event()?))).map_err(MachineError::system("eventfd"))?;
         Ok(FakeCore {
             ram: Ram::new()?,
             window,
+            bulk,
             table: elf.resource_table().addr,
             layout: *elf.table_layout(),
             bell: Arc::new(bell),
@@ -104,8 +107,10 @@ impl FakeCore {
         let name = Name::new("rpmsg-tty").map_err(|error| broken("fake endpoint")(&error))?;
         let tty = remote.announce(&window.window(), name).map_err(|error| broken("fake endpoint")(&error))?;
         let debug_rings = self.layout.debug_rings_len();
+        let bulk = self.bulk.map(|bulk| self.ram.map(bulk.base, bulk.len as usize)).transpose()?;
         Ok(Firmware {
             window: Arc::new(window),
+            bulk,
             table,
             table_at: (self.table - page) as usize,
             layout: self.layout,
@@ -146,6 +151,9 @@ impl Firmware {
             if self.remote.endpoint(message.endpoint).is_some_and(|end| end.name.as_str() == "rpmsg-umt") {
                 let shown = format!("umt {:?}\n", &payload[..message.len]);
                 let _ = self.remote.send(&window, self.endpoints[0], shown.as_bytes());
+                if let Some(descriptor) = self.send_back(&payload) {
+                    let _ = self.remote.send(&window, message.endpoint, &descriptor);
+                }
                 continue;
             }
             let echo = if self.greeted { &payload[..message.len] } else { GREETING };
@@ -173,6 +181,20 @@ impl Firmware {
             let _ = gone.map(|id| self.remote.withdraw(&window, id));
         }
         true
+    }
+
+    /// Copies the data of a descriptor from the host's half of the window to the other one; gives the descriptor of that.
+    /// The text that the host begins with is left alone.
+    fn send_back(&self, message: &[u8; PAYLOAD_LEN]) -> Option<[u8; 16]> {
+        let window = self.bulk.as_ref()?.window();
+        let (half, len) = (window.size() / 2, u32::from_le_bytes(*message[8..].first_chunk()?));
+        let mut data = vec![0; len as usize];
+        window.copy_out(0, &mut data).and_then(|()| window.copy_in(half, &data)).ok()?;
+        if data.starts_with(b"first message") {
+            return None;
+        }
+        let address = u64::from_le_bytes(*message.first_chunk()?) + half as u64;
+        Some((u128::from(len) << 64 | u128::from(address)).to_le_bytes())
     }
 
     /// The stub of a debugger.

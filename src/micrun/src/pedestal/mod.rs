@@ -305,9 +305,9 @@ pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, L
             load_emulated(wanted, file, |cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
         }
         #[cfg(any(test, feature = "fake-core"))]
-        "fake" => {
-            load_emulated(wanted, file, |_, window, elf| Ok(Box::new(fake::FakeCore::new(window, elf)?)))?
-        }
+        "fake" => load_emulated(wanted, file, |cpu, window, elf| {
+            Ok(Box::new(fake::FakeCore::new(window, board::QEMU_ARM64.bulk_window(cpu), elf)?))
+        })?,
         #[cfg(any(test, feature = "fake-core"))]
         "fake-manager" => return Ok(Loaded::Managed(Arc::new(fake_manager::FakeManager::new()))),
         other => return Err(LoadError::Pedestal(other.to_owned())),
@@ -326,5 +326,5 @@ fn load_emulated(
     let window = board.window(cpu)?;
     let elf = Elf::parse(file)?;
     board.fits(&elf)?;
-    baremetal::Loaded::new(machine(cpu, window, &elf)?, window, &elf, file)
+    baremetal::Loaded::new(machine(cpu, window, &elf)?, window, board.bulk_window(cpu), &elf, file)
 }

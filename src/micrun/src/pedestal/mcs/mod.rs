@@ -24,13 +24,15 @@ use super::{Affinity, Control, Death, Held, Machine, MachineError, Process, Want
 use bell::Bell;
 use core::Core;
 use device::Device;
-use firmware::board::{Region, WINDOW_LEN};
+use firmware::board::{BULK_LEN, Region, WINDOW_LEN};
 use firmware::checksum;
 use firmware::elf::Elf;
 
 /// Cores that may have a window at all: more do not fit the shared memory of any board, and where that is also the
 /// firmware's memory, this is where the windows end.
 const MOST_WINDOWS: u64 = 8;
+/// Where MICA's window for bulk data begins in the shared memory.
+const BULK_AT: u64 = 0xd0_0000;
 
 /// A claimed core and its memory.
 struct Mcs {
@@ -87,7 +89,22 @@ pub(super) fn load(wanted: &Wanted, file: &[u8]) -> Result<baremetal::Loaded, Lo
             return Err(MachineError::Overlaps { segment, memory: windows }.into());
         }
     }
-    baremetal::Loaded::new(Box::new(machine), window, &elf, file)
+    let bulk = bulk_window(shared).filter(|bulk| {
+        let last = cpu::last().is_ok_and(|last| last == cpu);
+        // Where there is one region for everything the firmware may be linked to lie there.
+        last && elf
+            .segments()
+            .iter()
+            .all(|part| !bulk.overlaps(Region { base: part.addr, len: part.mem_len }))
+    });
+    baremetal::Loaded::new(Box::new(machine), window, bulk, &elf, file)
+}
+
+/// MICA's rule for bulk data: 13 MiB behind the beginning of the shared memory, if that is so large. There is one for the
+/// whole board: the last core's, where firmware runs unless told otherwise.
+fn bulk_window(shared: Region) -> Option<Region> {
+    let base = shared.base.checked_add(BULK_AT)?;
+    Some(Region { base, len: BULK_LEN }).filter(|bulk| shared.contains(*bulk))
 }
 
 /// MICA's rule: the core's number times the length of a window, from the beginning of the shared memory on.

@@ -171,7 +171,7 @@ fn what_cannot_be_changed_is_named_and_changes_nothing() {
         (
             r#"{"memory":{"limit":1048576},"cpu":{"cpus":"0","shares":512},"pids":{"limit":9}}"#,
             Code::UNIMPLEMENTED,
-            "of a core's resources only cpu.cpus can be changed, not cpu.shares, memory.limit, pids.limit".to_owned(),
+            "cpu.shares, memory.limit, pids.limit cannot be changed for an emulated core".to_owned(),
         ),
         (
             r#"{"cpu":{"cpus":"0-1023"}}"#,

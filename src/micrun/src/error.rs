@@ -7,6 +7,7 @@ use crate::namespaces::NamespaceError;
 use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
 use crate::pedestal::claim::ClaimError;
+use crate::resources::{Driver, OciError, PlanError};
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
 use crate::settings::SettingError;
@@ -67,11 +68,19 @@ pub enum Error {
     #[error("{0}")]
     Unsupported(&'static str),
     /// These resources stay as they are.
-    #[error("of a core's resources only cpu.cpus can be changed, not {0}")]
-    Fixed(String),
+    #[error("{fields} cannot be changed for {driver}")]
+    Fixed {
+        /// What the container runs on.
+        driver: Driver,
+        /// Their names.
+        fields: String,
+    },
     /// Not resources.
-    #[error("resources are not what oci calls linux resources: {0}")]
-    Resources(serde_json::Error),
+    #[error(transparent)]
+    Resources(#[from] OciError),
+    /// Resources that cannot be had.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// Resources of a kind that we do not know.
     #[error("resources are of type {found:?}, they must be {needed}")]
     ResourcesType {
@@ -160,8 +169,9 @@ impl Error {
             | Error::Setting(_)
             | Error::Firmware { .. }
             | Error::Resources(_)
+            | Error::Plan(_)
             | Error::ResourcesType { .. } => Kind::InvalidArgument,
-            Error::Unsupported(_) | Error::Fixed(_) => Kind::Unimplemented,
+            Error::Unsupported(_) | Error::Fixed { .. } => Kind::Unimplemented,
             Error::Stream(error) if error.is_unknown() => Kind::Unimplemented,
             Error::Stream(error) if error.is_the_callers() => Kind::InvalidArgument,
             Error::Rootfs(error) if error.is_the_images() => Kind::InvalidArgument,

@@ -17,6 +17,7 @@ pub mod kind;
 pub mod namespaces;
 pub mod pedestal;
 pub mod reactor;
+pub mod resources;
 pub mod rootfs;
 pub mod rpc;
 pub mod sandbox;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::update::wanted_cpus;
+use super::limits::Limits;
 use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, pid};
 use crate::bundle::Bundle;
 use crate::console::{Console, Owner, Streams};
@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::kind::{self, Kind};
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
+use crate::resources::{Driver, Policy};
 use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
 use crate::settings::Settings;
@@ -50,7 +51,7 @@ impl Container {
         let rootfs = Rootfs::mount(&opened.rootfs, &mounts)?;
         let Surroundings { namespace, nursery, .. } = &surroundings;
         let owner = Owner { id: &id, namespace, user: opened.user, nursery };
-        let prepared = prepare(&opened, &rootfs, &streams, &owner)?;
+        let (prepared, limits) = prepare(&opened, &rootfs, &streams, &owner)?;
         let process = prepared.process();
         let pid = process.map_or_else(pid, |process| process.pid);
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -69,6 +70,7 @@ impl Container {
             pending: None,
             process,
             control: None,
+            limits,
             rootfs: Some(rootfs),
         });
         Ok(Container { id, bundle, streams, pid, surroundings, turn: Mutex::default(), inner })
@@ -98,19 +100,22 @@ fn prepare(
     rootfs: &Rootfs,
     streams: &Streams,
     owner: &Owner<'_>,
-) -> Result<Prepared, Error> {
+) -> Result<(Prepared, Option<Limits>), Error> {
     match Kind::of(bundle) {
-        Kind::Infra => Ok(Prepared::Infra(Infra::new(bundle, owner.nursery)?)),
+        Kind::Infra => Ok((Prepared::Infra(Infra::new(bundle, owner.nursery)?), None)),
         // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
         Kind::Rtos | Kind::Linux => {
-            let cpus = wanted_cpus(&bundle.resources)?;
             let image = rootfs.image()?;
             let conf = read_client_conf(&image)?;
             let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
+            let pedestal = choose_pedestal(bundle, conf.as_ref());
+            // What a node that says nothing allows.
+            let policy = Policy { node_max_vcpus: 8, pin: true, ..Policy::default() };
+            let limits = Limits::new(Driver::of(&pedestal), policy, bundle.resources.clone())?;
             let loaded = load(bundle, &image, conf.as_ref(), owner)?;
             let console = Console::open(streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
-            Ok(Prepared::Core(Box::new(Core { loaded, console, settings, files, cpus })))
+            Ok((Prepared::Core(Box::new(Core { loaded, console, settings, files })), Some(limits)))
         }
     }
 }

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod infra;
 mod kill;
+mod limits;
 mod pause;
 mod start;
 mod state;
@@ -22,12 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub use create::Request;
 use infra::Infra;
 use kill::Stop;
+use limits::Limits;
 pub use state::State;
 pub use stats::Usage;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
-use crate::pedestal::cpus::Cpus;
 use crate::pedestal::{Control, Loaded, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
@@ -78,6 +79,8 @@ struct Inner {
     process: Option<Process>,
     /// What can be done to its core, while that runs.
     control: Option<Arc<dyn Control>>,
+    /// What its core may have; `None` if it has no core.
+    limits: Option<Limits>,
     /// Unmounted when dropped.
     rootfs: Option<Rootfs>,
 }
@@ -88,7 +91,6 @@ struct Core {
     console: Console,
     settings: Settings,
     files: SharedFiles,
-    cpus: Option<Cpus>,
 }
 
 enum Prepared {

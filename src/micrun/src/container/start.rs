@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::pedestal::{Control, Process};
 use crate::reactor::{Ended, OnEnd, Session};
+use crate::resources::CoreLimits;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -24,14 +25,14 @@ impl Container {
     }
 
     fn start_core(self: &Arc<Self>, core: Core) -> Result<(), Error> {
-        let Core { loaded, console, settings, files, cpus } = core;
+        let Core { loaded, console, settings, files } = core;
         let killed = || self.lock().pending == Some(Stop::AtOnce);
         let held = loaded.held();
         match loaded.start(&killed) {
             Ok(attachment) => {
                 let (process, control) = (attachment.process(), attachment.control());
-                if let Some((control, cpus)) = control.as_ref().zip(cpus) {
-                    control.pin(&cpus).map_err(|error| self.abandon(error.into()))?;
+                if let Some((control, limits)) = control.as_ref().zip(self.core_limits()) {
+                    control.limit(&limits).map_err(|error| self.abandon(error.into()))?;
                 }
                 let recorded = Record::alive(process, held).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the attachment.
@@ -44,6 +45,10 @@ impl Container {
             }
             Err(error) => Err(self.abandon(error.into())),
         }
+    }
+
+    fn core_limits(&self) -> Option<CoreLimits> {
+        self.lock().limits.as_ref().map(|limits| limits.plan.core.clone())
     }
 
     fn begin_start(&self) -> Result<Prepared, Error> {

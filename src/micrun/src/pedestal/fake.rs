@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
-use super::cpus::Cpus;
 use super::ram::{Ram, SIZE};
 use super::{Affinity, Control, Death, Machine, MachineError, Process};
+use crate::resources::CoreLimits;
 use crate::sys::page_size;
 use firmware::board::Region;
 use firmware::elf::Elf;
@@ -300,8 +300,11 @@ impl Control for Switch {
         Ok(())
     }
 
-    fn pin(&self, _: &Cpus) -> Result<(), MachineError> {
-        Err(MachineError::Unsupported("a fake core runs on no cpu"))
+    fn limit(&self, limits: &CoreLimits) -> Result<(), MachineError> {
+        match limits.cpus {
+            None => Ok(()),
+            Some(_) => Err(MachineError::Unsupported("a fake core runs on no cpu")),
+        }
     }
 
     fn memory(&self) -> u64 {

@@ -16,9 +16,9 @@ use std::time::Duration;
 use nix::pty::openpty;
 use nix::unistd::ttyname;
 
-use super::cpus::Cpus;
 use super::{Control, Death, Held, MachineError, Manager};
 use crate::channel::Device;
+use crate::resources::CoreLimits;
 
 const GREETING: &[u8] = b"fake manager\n";
 /// How often it looks whether anybody waits.
@@ -161,8 +161,8 @@ impl Control for NoControl {
         Err(MachineError::Unsupported("a fake manager does not resume"))
     }
 
-    fn pin(&self, _: &Cpus) -> Result<(), MachineError> {
-        Err(MachineError::Unsupported("a fake manager has no cpus"))
+    fn limit(&self, _: &CoreLimits) -> Result<(), MachineError> {
+        Ok(())
     }
 
     fn memory(&self) -> u64 {

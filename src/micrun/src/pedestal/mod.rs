@@ -27,10 +27,11 @@ use std::sync::Arc;
 
 use shmem::Mapping;
 
+use crate::resources::CoreLimits;
 pub use attachment::{Attachment, Held, Loaded};
 use baremetal::LoadError;
 use claim::ClaimError;
-use cpus::{Cpus, PinError};
+use cpus::PinError;
 use firmware::board::{self, Board, Region, WINDOW_LEN};
 use firmware::elf::Elf;
 pub use managed::{Managed, Manager};
@@ -274,8 +275,9 @@ pub trait Control: Send + Sync {
     fn pause(&self) -> Result<(), MachineError>;
     /// Lets it go on.
     fn resume(&self) -> Result<(), MachineError>;
-    /// Chooses the host CPUs that the core is emulated on.
-    fn pin(&self, cpus: &Cpus) -> Result<(), MachineError>;
+    /// Gives it what of `limits` it can have; told of those it was started with as well. What it cannot have never
+    /// comes here: see [`Driver`](crate::resources::Driver).
+    fn limit(&self, limits: &CoreLimits) -> Result<(), MachineError>;
     /// Bytes of RAM that the firmware can use at most.
     fn memory(&self) -> u64;
 }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
-use super::super::cpus::Cpus;
+use super::super::cpus;
 use super::super::nursery::Nursery;
 use super::super::ram::{Ram, SIZE};
 use super::super::{Control, Death, MachineError, Process};
 use super::doorbell::{Doorbell, VECTORS};
 use super::mailbox;
 use super::qmp::Qmp;
+use crate::resources::CoreLimits;
 use crate::sys;
 
 /// Path of the emulator, instead of the one that `PATH` finds.
@@ -54,8 +55,9 @@ impl Control for Monitor {
         self.qmp.cont()
     }
 
-    fn pin(&self, cpus: &Cpus) -> Result<(), MachineError> {
-        Ok(cpus.pin(self.process)?)
+    fn limit(&self, limits: &CoreLimits) -> Result<(), MachineError> {
+        let Some(cpus) = &limits.cpus else { return Ok(()) };
+        Ok(cpus::pin(self.process, cpus)?)
     }
 
     fn memory(&self) -> u64 {

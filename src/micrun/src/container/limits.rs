@@ -1,0 +1,47 @@
+//! What a container's core may have of the host, and how that came about.
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::pedestal::cpus;
+use crate::resources::{self, Driver, Oci, Plan, Policy};
+
+/// Limits of one container.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    driver: Driver,
+    policy: Policy,
+    /// OCI's `linux.resources`: what it was made with, and what Updates have changed since.
+    given: Value,
+    /// What comes of them.
+    pub(super) plan: Plan,
+}
+
+impl Limits {
+    /// The limits that `given`, OCI's `linux.resources`, asks for.
+    pub(super) fn new(driver: Driver, policy: Policy, given: Value) -> Result<Limits, Error> {
+        let ignored = resources::unhonoured(&given, driver.honours());
+        if !ignored.is_empty() {
+            // The kubelet sets shares on every container, whatever it is.
+            log::info!("not honoured by {driver}: {}", ignored.join(", "));
+        }
+        Limits { driver, policy, given, plan: Plan::default() }.planned()
+    }
+
+    /// The limits after an Update; `None` if it changes nothing.
+    pub(super) fn changed(&self, wanted: &Map<String, Value>) -> Result<Option<Limits>, Error> {
+        let fixed = resources::changed(wanted, &self.given, self.driver.changes());
+        if !fixed.is_empty() {
+            return Err(Error::Fixed { driver: self.driver, fields: fixed.join(", ") });
+        }
+        let given = resources::merged(&self.given, wanted);
+        let changed = Limits { given, ..self.clone() }.planned()?;
+        Ok(Some(changed).filter(|changed| changed.plan != self.plan))
+    }
+
+    fn planned(mut self) -> Result<Limits, Error> {
+        let online = cpus::online().map_err(|error| Error::System { what: "cpus of the host", error })?;
+        self.plan = resources::plan(&Oci::parse(&self.given)?, &self.policy, &online)?;
+        Ok(self)
+    }
+}

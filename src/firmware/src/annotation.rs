@@ -35,6 +35,10 @@ pub const FIRMWARE_CHECK: &str = "org.openeuler.micrun.container.firmware_check"
 /// How the core is driven, by the name of the pedestal; without it the image's `client.conf` decides.
 pub const PEDESTAL: &str = "org.openeuler.micrun.ped.pedestal";
 
+/// Path of the pedestal's own file in the container's root file system, where it needs one; without it the image's
+/// `client.conf` decides.
+pub const PEDESTAL_CONF: &str = "org.openeuler.micrun.ped.conf";
+
 /// How long the firmware may take to power itself off; 0 for ever.
 pub const STOP_TIMEOUT: &str = "org.openeuler.micrun.container.stop_timeout";
 

@@ -5,14 +5,14 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::limits::Limits;
-use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, pid};
+use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, instance, pid};
 use crate::bundle::Bundle;
 use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
 use crate::kind::{self, Kind};
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
-use crate::resources::{Driver, Policy};
+use crate::resources::{CoreLimits, Driver, Policy};
 use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
 use crate::settings::Settings;
@@ -110,9 +110,11 @@ fn prepare(
             let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
             let pedestal = choose_pedestal(bundle, conf.as_ref());
             // What a node that says nothing allows.
-            let policy = Policy { node_max_vcpus: 8, pin: true, ..Policy::default() };
-            let limits = Limits::new(Driver::of(&pedestal), policy, bundle.resources.clone())?;
-            let loaded = load(bundle, &image, conf.as_ref(), owner)?;
+            let policy = Policy { node_max_vcpus: 8, pin: true, ..instance::policy(conf.as_ref()) };
+            let isolated = instance::pedestal(&pedestal, conf.as_ref());
+            let driver = Driver::of(isolated.map_or(&pedestal, |isolated| isolated.as_str()));
+            let limits = Limits::new(driver, policy, bundle.resources.clone())?;
+            let loaded = load(bundle, &image, conf.as_ref(), &limits.plan.core, owner)?;
             let console = Console::open(streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
             Ok((Prepared::Core(Box::new(Core { loaded, console, settings, files })), Some(limits)))
@@ -124,6 +126,7 @@ fn load(
     bundle: &Bundle,
     image: &Image<'_>,
     conf: Option<&ClientConf>,
+    limits: &CoreLimits,
     owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
     let named = annotation::find(&bundle.annotations, annotation::FIRMWARE_PATH);
@@ -137,8 +140,12 @@ fn load(
     let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
     let verdict = expected.and_then(|expected| expected.check(&file));
     verdict.map_err(|source| Error::Firmware { path: path.clone(), source })?;
+    let pedestal = choose_pedestal(bundle, conf);
+    if let Some(pedestal) = instance::pedestal(&pedestal, conf) {
+        return instance::load(pedestal, (&path, &file), conf, limits, (bundle, image), owner);
+    }
     let wanted = Wanted {
-        pedestal: choose_pedestal(bundle, conf),
+        pedestal,
         cpu: choose_cpu(conf)?,
         remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
@@ -167,7 +174,7 @@ fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
     annotated.or(image.map(Pedestal::as_str)).unwrap_or(DEFAULT_PEDESTAL).to_owned()
 }
 
-fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {
+pub(super) fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {
     let wrong = |source| RootfsError::Cpu { path: layout::CLIENT_CONF.to_owned(), source };
     Ok(conf.map(ClientConf::single_cpu).transpose().map_err(wrong)?.flatten())
 }

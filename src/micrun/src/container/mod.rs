@@ -6,6 +6,7 @@
 mod create;
 mod delete;
 mod infra;
+mod instance;
 mod kill;
 mod limits;
 mod pause;

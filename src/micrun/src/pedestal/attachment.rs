@@ -78,8 +78,13 @@ pub enum Held {
         /// The name it is claimed under.
         owner: String,
     },
-    /// An instance of micad by its name.
-    Micad(String),
+    /// An instance of micad.
+    Micad {
+        /// Its name.
+        name: String,
+        /// It is a Xen domain, of the same name.
+        xen: bool,
+    },
     /// A fake one: it runs as long as this file is there.
     #[cfg(any(test, feature = "fake-core"))]
     Fake(std::path::PathBuf),
@@ -91,7 +96,7 @@ impl Held {
         match self {
             Held::Mcs { cpu, owner } => mcs::end(*cpu, owner),
             Held::Remoteproc { core, owner } => remoteproc::end(core, owner),
-            Held::Micad(name) => Ok(micad::remove(name, &|| false)?),
+            Held::Micad { name, xen } => micad::end(name, *xen),
             #[cfg(any(test, feature = "fake-core"))]
             Held::Fake(path) => super::fake_manager::end(path),
         }

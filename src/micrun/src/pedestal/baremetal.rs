@@ -34,8 +34,11 @@ pub enum LoadError {
     /// The rings that the resource table asks for do not fit the core's window.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// Not for micad.
+    #[error(transparent)]
+    Micad(#[from] super::micad::SpecError),
     /// No such pedestal here.
-    #[error("pedestal {0:?} is not supported, this build has: qemu, mcs, remoteproc")]
+    #[error("pedestal {0:?} is not supported, this build has: qemu, mcs, remoteproc, micad")]
     Pedestal(String),
     /// The machine cannot be prepared.
     #[error(transparent)]

@@ -195,6 +195,17 @@ pub enum MachineError {
     /// micad does not do it.
     #[error(transparent)]
     Micad(#[from] micad::MicadError),
+    /// What is to be sent to micad does not fit.
+    #[error(transparent)]
+    Field(#[from] micad::FieldError),
+    /// The console cannot be had.
+    #[error("console {path}: {source}")]
+    Terminal {
+        /// Its path.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The agent does not run on this machine.
     #[error("the agent on core 0 gave up at step {0}")]
     Agent(u32),

@@ -51,7 +51,7 @@ pub(super) struct Core {
 }
 
 /// The name of the core among all there are.
-pub(super) fn name(cpu: u32) -> String {
+pub(in super::super) fn name(cpu: u32) -> String {
     format!("mcs-{cpu}")
 }
 

@@ -15,12 +15,12 @@ const OPEN: &str = "/dev/mcs, of the kernel module mcs_km";
 
 /// The open device. Its `poll` takes the one flag there is; see [`super::bell`].
 #[derive(Debug)]
-pub(super) struct Device {
+pub(in super::super) struct Device {
     file: File,
 }
 
 impl Device {
-    pub(super) fn open() -> Result<Device, MachineError> {
+    pub(in super::super) fn open() -> Result<Device, MachineError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(libc::O_SYNC);
         let file = options.open(PATH).map_err(MachineError::system(OPEN))?;
@@ -56,7 +56,7 @@ impl Device {
     }
 
     /// True if the core is off.
-    pub(super) fn is_off(&self, cpu: u32) -> Result<bool, MachineError> {
+    pub(in super::super) fn is_off(&self, cpu: u32) -> Result<bool, MachineError> {
         mcs::is_off(self.file.as_fd(), cpu)
             .map_err(MachineError::system("/dev/mcs, asked whether the core is on"))
     }

@@ -40,6 +40,17 @@ pub enum MicadError {
         /// How long was waited.
         patience: Duration,
     },
+    /// It is not there now.
+    #[error("micad is not there")]
+    Away,
+    /// A command that it would cut.
+    #[error("micad reads at most 31 bytes of a command, and {command:?} has {len}")]
+    Long {
+        /// The command.
+        command: String,
+        /// Its length.
+        len: usize,
+    },
     /// It said no.
     #[error("micad refuses {request:?}{}", Reason(text))]
     Refused {

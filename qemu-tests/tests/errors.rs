@@ -252,7 +252,8 @@ fn what_is_wrong_in_a_bundle_is_named() {
     refused(
         answer,
         wrong,
-        "firmware \"/firmware.elf\": pedestal \"moon\" is not supported, this build has: qemu",
+        "firmware \"/firmware.elf\": pedestal \"moon\" is not supported, this build has: \
+         qemu, mcs, remoteproc, micad",
     );
     let (_bundle, answer) = create_with(&annotated("container.stop_timeout", "soon"), nothing);
     let sentence = "annotation org.openeuler.micrun.container.stop_timeout is \"soon\", it must be \

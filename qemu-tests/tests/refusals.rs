@@ -198,17 +198,17 @@ fn a_wrong_client_conf_is_refused() -> Result<()> {
             format!("cpu {cpu} is not for firmware on board qemu-arm64, which runs it on cpu 1 to 3");
         assert_eq!(refused_conf(&bed, &format!("CPU={cpu}"))?, line(&reason));
     }
-    let unsupported = line("pedestal \"jailhouse\" is not supported, this build has: qemu");
-    assert_eq!(refused_conf(&bed, "Pedestal=jailhouse\nPedestalConf=/x.cell")?, unsupported);
+    let missing = format!("{CREATE}the image's \"/x.cell\": No such file or directory (os error 2){INVALID}");
+    assert_eq!(refused_conf(&bed, "Pedestal=jailhouse\nPedestalConf=/x.cell")?, missing);
     Ok(())
 }
 
 #[test]
-fn a_pedestal_that_is_not_there_is_refused() -> Result<()> {
+fn a_pedestal_that_the_image_is_not_for_is_refused() -> Result<()> {
     let bed = Testbed::new()?;
     let xen = ["--rm", "--annotation", "org.openeuler.micrun.ped.pedestal=xen"];
     let refused = bed.run(&xen, Artifacts::HELLO, "xen")?;
-    assert_eq!(refused.complaint(), line("pedestal \"xen\" is not supported, this build has: qemu"));
+    assert_eq!(refused.complaint(), line("micad's xen needs the file that PedestalConf names"));
     bed.clean()
 }
 

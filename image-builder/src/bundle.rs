@@ -77,7 +77,7 @@ pub enum BundleError {
     #[error("client.conf: CPU is missing, board {board} runs firmware on cpu 1 to {last}")]
     NoCpu {
         /// The board.
-        board: &'static str,
+        board: String,
         /// Its last core.
         last: u32,
     },
@@ -149,8 +149,8 @@ pub(crate) fn check_cpu(conf: &ClientConf, board: &Board) -> Result<(), BundleEr
     if !takes_one_cpu(conf) {
         return Ok(());
     }
-    let missing = BundleError::NoCpu { board: board.name, last: board.default_cpu() };
-    let cpu = conf.single_cpu()?.ok_or(missing)?;
+    let missing = || BundleError::NoCpu { board: board.name.clone(), last: board.default_cpu() };
+    let cpu = conf.single_cpu()?.ok_or_else(missing)?;
     board.window(cpu).map(drop).map_err(BundleError::Cpu)
 }
 
@@ -177,7 +177,7 @@ fn firmware_labels(request: &Request<'_>, conf: &ClientConf) -> Labels {
     let cpu = conf.cpu().map(|cpu| (label::FIRMWARE_CPU, cpu.to_owned()));
     let pedestal = conf.pedestal().map(|pedestal| (label::PEDESTAL, pedestal.to_string()));
     let known = [
-        (label::BOARD, request.board.name.to_owned()),
+        (label::BOARD, request.board.name.clone()),
         (label::FIRMWARE_MACHINE, MACHINE.to_owned()),
         (label::FIRMWARE_PATH, layout::FIRMWARE.to_owned()),
         (label::CLIENT_CONF_PATH, layout::CLIENT_CONF.to_owned()),

@@ -1,6 +1,6 @@
 //! The command line, parsed without touching the world.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -49,9 +49,9 @@ pub(crate) struct BundleArgs {
     /// MICA's client.conf; made from image name and board if absent
     #[arg(long, value_name = "FILE")]
     pub(crate) client_conf: Option<PathBuf>,
-    /// Board that the firmware is for, such as qemu-arm64
+    /// Board that the firmware is for, such as qemu-arm64, or a board file
     #[arg(long, value_name = "BOARD", value_parser = board, required_unless_present = "recipe")]
-    pub(crate) board: Option<&'static Board>,
+    pub(crate) board: Option<Board>,
     /// Name of the image, such as localhost/hello:1
     #[arg(long, value_name = "NAME", required_unless_present = "recipe")]
     pub(crate) name: Option<Reference>,
@@ -87,8 +87,9 @@ pub(crate) struct BundleArgs {
     pub(crate) annotation: Vec<(String, String)>,
 }
 
-pub(crate) fn board(name: &str) -> Result<&'static Board, BoardError> {
-    Board::by_name(name)
+/// A board that is built in, or the file of another one.
+pub(crate) fn board(name: &str) -> Result<Board, BoardError> {
+    if name.ends_with(".toml") { Board::read(Path::new(name)) } else { Board::by_name(name) }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -42,7 +42,7 @@ pub enum Conf {
 
 impl Report {
     /// Looks at a subject on `board`, or on the board that its label names.
-    pub fn of(subject: &Subject, board: Option<&'static Board>) -> Report {
+    pub fn of(subject: &Subject, board: Option<Board>) -> Report {
         let (firmware, elf) = Firmware::of(&subject.firmware);
         let labelled = subject.image.as_ref().and_then(|image| image.labels.get(label::BOARD));
         let board = board.or_else(|| Board::by_name(labelled?).ok());
@@ -56,7 +56,7 @@ impl Report {
                 Ok((conf, _)) => Conf::Keys(keys(conf)),
                 Err(why) => Conf::Refused(why.to_string()),
             }),
-            memory_map: board.zip(elf.ok()).map(|(board, elf)| MemoryMap::of(board, &elf, cpu)),
+            memory_map: board.zip(elf.ok()).map(|(board, elf)| MemoryMap::of(&board, &elf, cpu)),
         }
     }
 }

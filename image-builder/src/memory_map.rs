@@ -15,7 +15,7 @@ const WIDTH: u64 = 64;
 #[derive(Clone, Debug, Serialize)]
 pub struct MemoryMap {
     /// Name of the board.
-    pub board: &'static str,
+    pub board: String,
     /// Why the firmware does not fit.
     pub misfit: Option<String>,
     /// The ranges.
@@ -46,7 +46,7 @@ impl MemoryMap {
         // At the same address the owner comes before what lies in its memory.
         ranges.sort_by_key(|range| (range.address.0, range.part));
         let misfit = board.fits(elf).err().map(|error| error.to_string());
-        MemoryMap { board: board.name, misfit, ranges, picture: picture(board.ram, elf.segments()) }
+        MemoryMap { board: board.name.clone(), misfit, ranges, picture: picture(board.ram, elf.segments()) }
     }
 }
 
@@ -55,8 +55,7 @@ fn range(region: Region, what: String, part: bool) -> MemoryRange {
 }
 
 fn owners(board: &Board) -> Vec<MemoryRange> {
-    let own = [("communication", board.communication), ("rtos", board.ram)];
-    let owners = board.reserved.iter().copied().chain(own);
+    let owners = board.owners().chain([("rtos", board.ram)]);
     owners.map(|(owner, region)| range(region, format!("{owner} memory"), false)).collect()
 }
 
@@ -128,14 +127,14 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firmware::board::QEMU_ARM64;
     use firmware::test_elf::TestElf;
 
     use super::*;
 
     fn map(firmware: &TestElf) -> MemoryMap {
         let elf = Elf::parse(&firmware.build()).expect("valid firmware");
-        MemoryMap::of(&QEMU_ARM64, &elf, Some(3))
+        let board = Board::by_name("qemu-arm64").expect("built in");
+        MemoryMap::of(&board, &elf, Some(3))
     }
 
     #[test]
@@ -147,6 +146,7 @@ memory of board qemu-arm64
   0x40000000..0x40400000          4 MiB  agent memory
   0x70000000..0x70100000          1 MiB  communication memory
     0x70060000..0x70080000      128 KiB    window of cpu 3
+  0x70d00000..0x71300000          6 MiB  bulk memory
   0x7a000000..0x7e000000         64 MiB  rtos memory
     0x7a000000..0x7a000004          4 B    segment 0, entry
     0x7a001000..0x7a001058         88 B    segment 1, resource table

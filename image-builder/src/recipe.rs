@@ -3,21 +3,22 @@
 //! All is checked when the recipe is read. What the recipe leaves out comes from the command line.
 
 mod error;
-mod table;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use firmware::board::Board;
 use firmware::client_conf::{ClientConf, Key, Pedestal, Problem};
 use firmware::label;
+use firmware::toml_file::{self, Document, LineError, Table, Value};
 
 use crate::image_path::{ImagePath, ImagePathError};
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-pub use error::{RecipeError, RecipeProblem};
-use table::{Table, Value};
+pub use error::RecipeError;
 
 /// Most bytes of a recipe.
 pub const MAX_LEN: usize = 64 << 10;
@@ -47,7 +48,7 @@ pub struct Recipe {
     /// Name of the image.
     pub name: Option<Reference>,
     /// The board that the firmware must fit.
-    pub board: Option<&'static Board>,
+    pub board: Option<Board>,
     /// The ELF file.
     pub firmware: Option<PathBuf>,
     /// Platform of the containerd host.
@@ -70,8 +71,8 @@ impl Recipe {
         if text.len() > MAX_LEN {
             return Err(RecipeError::TooLong(text.len()));
         }
-        let document = table::parse(text)?;
-        let file = Table::of_file(text, &document);
+        let document = Document::parse(text)?;
+        let file = document.root();
         file.only(&[&KEYS[..], &LABELS.map(|(key, _)| key)].concat())?;
         let mut labels = labels(&file, &LABELS)?;
         if let Some(rtos) = file.table("rtos")? {
@@ -79,10 +80,10 @@ impl Recipe {
             labels.extend(self::labels(&rtos, &RTOS_LABELS)?);
         }
         Ok(Recipe {
-            name: file.get("name").map(|value| value.parsed()).transpose()?,
+            name: file.get("name").map(|value| parsed(&value)).transpose()?,
             board: file.get("board").map(|value| board(&value)).transpose()?,
             firmware: file.get("firmware").map(|value| path(&value)).transpose()?,
-            platform: file.get("platform").map(|value| value.parsed()).transpose()?,
+            platform: file.get("platform").map(|value| parsed(&value)).transpose()?,
             args: file.get("args").map_or(Ok(Vec::new()), |value| args(&value))?,
             settings: file.table("client-conf")?.map_or(Ok(Vec::new()), |table| settings(&table))?,
             labels,
@@ -97,36 +98,44 @@ impl Recipe {
 fn labels(
     table: &Table<'_>,
     known: &[(&str, &'static str)],
-) -> Result<BTreeMap<&'static str, String>, RecipeError> {
+) -> Result<BTreeMap<&'static str, String>, LineError> {
     let given = known.iter().filter_map(|(key, label)| Some((*label, table.get(key)?)));
     given.map(|(label, value)| Ok((label, value.text()?.to_owned()))).collect()
 }
 
-fn board(value: &Value<'_>) -> Result<&'static Board, RecipeError> {
-    Board::by_name(value.text()?).map_err(|error| value.refused(error))
+/// A text that means a `T`.
+fn parsed<T: FromStr<Err: Display>>(value: &Value<'_>) -> Result<T, LineError> {
+    value.text()?.parse().map_err(|error: T::Err| value.refused(&error))
+}
+
+fn board(value: &Value<'_>) -> Result<Board, LineError> {
+    Board::by_name(value.text()?).map_err(|error| value.refused(&error))
 }
 
 /// A path on the building machine.
-fn path(value: &Value<'_>) -> Result<PathBuf, RecipeError> {
+fn path(value: &Value<'_>) -> Result<PathBuf, LineError> {
     Ok(PathBuf::from(without_nul(value, value.text()?)?))
 }
 
-fn args(value: &Value<'_>) -> Result<Vec<String>, RecipeError> {
+fn args(value: &Value<'_>) -> Result<Vec<String>, LineError> {
     value.texts()?.into_iter().map(|arg| Ok(without_nul(value, arg)?.to_owned())).collect()
 }
 
 /// Neither paths nor arguments can have a zero byte.
-fn without_nul<'a>(value: &Value<'_>, text: &'a str) -> Result<&'a str, RecipeError> {
-    if text.contains('\0') { Err(value.refused(RecipeProblem::Nul(value.key()))) } else { Ok(text) }
+fn without_nul<'a>(value: &Value<'_>, text: &'a str) -> Result<&'a str, LineError> {
+    if text.contains('\0') {
+        return Err(value.refused(&format!("{:?} has a zero byte, which it can't have", value.key())));
+    }
+    Ok(text)
 }
 
-fn annotations(table: &Table<'_>) -> Result<BTreeMap<String, String>, RecipeError> {
+fn annotations(table: &Table<'_>) -> Result<BTreeMap<String, String>, LineError> {
     table.values().map(|value| Ok((value.name().to_owned(), value.text()?.to_owned()))).collect()
 }
 
 fn files(table: &Table<'_>) -> Result<BTreeMap<ImagePath, PathBuf>, RecipeError> {
-    let file = |value: Value<'_>| {
-        let inside = value.name().parse().map_err(|error: ImagePathError| value.refused(error))?;
+    let file = |value: Value<'_>| -> Result<_, LineError> {
+        let inside = value.name().parse().map_err(|error: ImagePathError| value.refused(&error))?;
         Ok((inside, path(&value)?))
     };
     let files: BTreeMap<ImagePath, PathBuf> = table.values().map(file).collect::<Result<_, _>>()?;
@@ -134,7 +143,7 @@ fn files(table: &Table<'_>) -> Result<BTreeMap<ImagePath, PathBuf>, RecipeError>
 }
 
 /// The keys of `client.conf` as they are written there, each value checked.
-fn settings(table: &Table<'_>) -> Result<Vec<(Key, String)>, RecipeError> {
+fn settings(table: &Table<'_>) -> Result<Vec<(Key, String)>, LineError> {
     // The builder alone knows where it puts the firmware, and what it read.
     let own = [Key::ClientPath, Key::FirmwareCrc32, Key::FirmwareSha256];
     let keys = || Key::ALL.into_iter().filter(|key| !own.contains(key));
@@ -143,13 +152,13 @@ fn settings(table: &Table<'_>) -> Result<Vec<(Key, String)>, RecipeError> {
     given.map(|(key, value)| Ok((key, setting(key, &value)?))).collect()
 }
 
-fn setting(key: Key, value: &Value<'_>) -> Result<String, RecipeError> {
+fn setting(key: Key, value: &Value<'_>) -> Result<String, LineError> {
     let text = value.scalar()?;
-    ClientConf::default().set(key, &text).map_err(|error: Problem| value.refused(error))?;
+    ClientConf::default().set(key, &text).map_err(|error: Problem| value.refused(&error))?;
     let known = Pedestal::ALL.map(Pedestal::as_str);
     if key == Key::Pedestal && !known.contains(&text.as_str()) {
-        let nearest = table::nearest(&text, &known);
-        return Err(value.refused(RecipeProblem::Pedestal { word: firmware::text::excerpt(&text), nearest }));
+        let (word, nearest) = (firmware::text::excerpt(&text), toml_file::nearest(&text, &known));
+        return Err(value.refused(&format!("Pedestal {word:?} is unknown, did you mean {nearest}")));
     }
     Ok(text)
 }

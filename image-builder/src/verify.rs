@@ -18,7 +18,7 @@ use crate::text::printable;
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// The board that the image must be for; the one of its label if absent.
-    pub board: Option<&'static Board>,
+    pub board: Option<Board>,
     /// Labels that must be there, and what they must be.
     pub require: Vec<(String, Option<String>)>,
     /// Doubts count as failures.
@@ -68,7 +68,7 @@ pub fn verify(subject: &Subject, policy: &Policy) -> Verdict {
     checks.extend(elf.ok().map(|elf| fit(&elf, &board)));
     if let Some(image) = &subject.image {
         checks.extend(of_image(image, subject, &facts));
-        checks.extend(board.ok().and_then(|board| cpu(subject, board)));
+        checks.extend(board.ok().and_then(|board| cpu(subject, &board)));
         checks.extend(policy.require.iter().map(|(key, value)| required(image, key, value.as_deref())));
     }
     let bad = |check: &Check| check.outcome == Failed || (policy.strict && check.outcome == Doubtful);
@@ -92,21 +92,21 @@ fn labelled<'a>(image: &'a Image, key: &str) -> Option<&'a str> {
 }
 
 /// The board that counts; an error is what the check of the board finds.
-fn board_of(subject: &Subject, policy: &Policy) -> Result<&'static Board, Check> {
+fn board_of(subject: &Subject, policy: &Policy) -> Result<Board, Check> {
     let name = subject.image.as_ref().and_then(|image| labelled(image, label::BOARD));
-    match (policy.board, name) {
+    match (&policy.board, name) {
         (Some(board), Some(name)) if board.name != name => {
             Err(check("board", Failed, format!("the image is for {name:?}, it must be for {}", board.name)))
         }
-        (Some(board), _) => Ok(board),
+        (Some(board), _) => Ok(board.clone()),
         (None, Some(name)) => Board::by_name(name)
             .map_err(|why| check("board", Failed, format!("label {}: {why}", label::BOARD))),
         (None, None) => Err(check("board", Doubtful, "none is named, by a label or by --board")),
     }
 }
 
-fn fit(elf: &Elf, board: &Result<&Board, Check>) -> Check {
-    match board.as_ref().map(|board| (board.name, board.fits(elf))) {
+fn fit(elf: &Elf, board: &Result<Board, Check>) -> Check {
+    match board.as_ref().map(|board| (&board.name, board.fits(elf))) {
         Ok((name, Ok(()))) => check("board", Passed, format!("it fits {name}")),
         Ok((_, Err(why))) => check("board", Failed, why.to_string()),
         Err(unknown) => unknown.clone(),

@@ -4,7 +4,7 @@ mod archive;
 
 use std::sync::LazyLock;
 
-use firmware::board::QEMU_ARM64;
+use firmware::board::Board;
 use firmware::client_conf::Key;
 use firmware::test_elf::{CODE_ADDR, TestElf};
 use firmware::{checksum, label};
@@ -28,13 +28,18 @@ fn platform() -> Platform {
     "linux/arm64".parse().expect("a valid platform")
 }
 
+fn board() -> &'static Board {
+    static BOARD: LazyLock<Board> = LazyLock::new(|| Board::by_name("qemu-arm64").expect("built in"));
+    &BOARD
+}
+
 /// A request with nothing but the mandatory parts.
 fn request(firmware: &[u8]) -> Request<'_> {
     Request {
         firmware,
         client_conf: None,
         settings: &[],
-        board: &QEMU_ARM64,
+        board: board(),
         name: name(),
         platform: platform(),
         time: None,

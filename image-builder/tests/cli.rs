@@ -265,7 +265,7 @@ fn every_command_has_a_manual_page() {
 fn wrong_usage_is_status_2() {
     let directory = directory();
     for (extra, reason) in [
-        (["--board", "rpi5"], "known are: qemu-arm64"),
+        (["--board", "rpi5"], "known are: hieulerpi"),
         (["--platform", "linux/riscv64"], "it must be linux/amd64 or linux/arm64"),
         (["--annotation", "novalue"], "it must be of the form KEY=VALUE"),
         (["--rtos", ""], "a value is required"),

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), BundleCommandError> {
     let recipe = recipe(args)?;
     let missing = BundleCommandError::Missing;
     let name = recipe.name.as_ref().ok_or(missing("name"))?;
-    let board = recipe.board.ok_or(missing("board"))?;
+    let board = recipe.board.as_ref().ok_or(missing("board"))?;
     let firmware = read(recipe.firmware.as_deref().ok_or(missing("firmware"))?, MAX_FIRMWARE_LEN)?;
     let client_conf =
         args.client_conf.as_deref().map(|path| read_text(path, client_conf::MAX_LEN)).transpose()?;
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), BundleCommandError> {
 fn recipe(args: &BundleArgs) -> Result<Recipe, BundleCommandError> {
     let mut recipe = args.recipe.as_deref().map(read_recipe).transpose()?.unwrap_or_default();
     recipe.name = args.name.clone().or(recipe.name);
-    recipe.board = args.board.or(recipe.board);
+    recipe.board = args.board.clone().or(recipe.board);
     recipe.firmware = args.firmware.clone().or(recipe.firmware);
     recipe.platform = args.platform.or(recipe.platform);
     recipe.labels.extend(labels(args));

@@ -13,7 +13,7 @@ pub(crate) struct InspectArgs {
     subject: SubjectArgs,
     /// Board to draw the memory of; the one of the image's label if absent
     #[arg(long, value_name = "BOARD", value_parser = board)]
-    board: Option<&'static Board>,
+    board: Option<Board>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -21,6 +21,6 @@ pub(crate) struct InspectArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), LookError> {
-    let report = Report::of(&open(&args.subject.file, args.subject.platform)?, args.board);
+    let report = Report::of(&open(&args.subject.file, args.subject.platform)?, args.board.clone());
     if args.json { print_json(&report) } else { print(&report.to_string()) }
 }

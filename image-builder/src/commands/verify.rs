@@ -13,7 +13,7 @@ pub(crate) struct VerifyArgs {
     subject: SubjectArgs,
     /// Board that the image must be for; the one of its label if absent
     #[arg(long, value_name = "BOARD", value_parser = board)]
-    board: Option<&'static Board>,
+    board: Option<Board>,
     /// Label that must be there, and what it must be; may be repeated
     #[arg(long, value_name = "KEY[=VALUE]", value_parser = requirement)]
     require: Vec<(String, Option<String>)>,
@@ -27,7 +27,7 @@ pub(crate) struct VerifyArgs {
 
 /// Runs the command; true if the image passes.
 pub(crate) fn run(args: &VerifyArgs) -> Result<bool, LookError> {
-    let policy = Policy { board: args.board, require: args.require.clone(), strict: args.strict };
+    let policy = Policy { board: args.board.clone(), require: args.require.clone(), strict: args.strict };
     let verdict = verify(&open(&args.subject.file, args.subject.platform)?, &policy);
     let printed = if args.json { print_json(&verdict) } else { print(&verdict.to_string()) };
     printed.map(|()| verdict.holds)

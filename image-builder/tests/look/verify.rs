@@ -91,8 +91,8 @@ fn firmware_that_the_shim_refuses_fails() {
 #[test]
 fn the_board_must_be_known_and_fit() {
     let key = "org.openeuler.micrun.board";
-    let unknown = "board label org.openeuler.micrun.board: board \"rpi5\" is unknown, known are: qemu-arm64, \
-                   rpi4, hieulerpi";
+    let unknown = "board label org.openeuler.micrun.board: board \"rpi5\" is unknown, known are: hieulerpi, \
+                   ok3568, qemu-arm64, qemu-raspi4b, rpi4, sim-x86-64";
     assert_eq!(failures(&changed(key, "rpi5"), &[]), [unknown]);
     let other = "board the image is for \"rpi5\", it must be for qemu-arm64";
     assert_eq!(failures(&changed(key, "rpi5"), &["--board", "qemu-arm64"]), [other]);

@@ -39,6 +39,9 @@ pub const PEDESTAL: &str = "org.openeuler.micrun.ped.pedestal";
 /// `client.conf` decides.
 pub const PEDESTAL_CONF: &str = "org.openeuler.micrun.ped.conf";
 
+/// The board that the firmware is for, a name of [`crate::board`]. The same key is a label of images.
+pub const BOARD: &str = crate::label::BOARD;
+
 /// How long the firmware may take to power itself off; 0 for ever.
 pub const STOP_TIMEOUT: &str = "org.openeuler.micrun.container.stop_timeout";
 

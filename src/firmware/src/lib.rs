@@ -19,3 +19,4 @@ pub mod layout;
 #[cfg(any(test, feature = "test-elf"))]
 pub mod test_elf;
 pub mod text;
+pub mod toml_file;

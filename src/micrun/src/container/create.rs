@@ -146,6 +146,7 @@ fn load(
     }
     let wanted = Wanted {
         pedestal,
+        board: choose_board(bundle),
         cpu: choose_cpu(conf)?,
         remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
@@ -172,6 +173,11 @@ fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
     let annotated = annotated.or_else(remoteproc);
     let image = conf.and_then(ClientConf::pedestal).filter(|pedestal| *pedestal != Pedestal::Baremetal);
     annotated.or(image.map(Pedestal::as_str)).unwrap_or(DEFAULT_PEDESTAL).to_owned()
+}
+
+/// The board that an annotation names.
+fn choose_board(bundle: &Bundle) -> Option<String> {
+    annotation::find(&bundle.annotations, annotation::BOARD).map(str::to_owned)
 }
 
 pub(super) fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {

@@ -301,14 +301,14 @@ impl Link {
 mod tests {
     use super::*;
     use crate::pedestal::fake::FakeCore;
-    use firmware::board::QEMU_ARM64;
+    use firmware::board::Board;
     use firmware::test_elf::{TestElf, table_with_vendor_entries};
     use openamp::rpmsg::{Incoming, PAYLOAD_LEN};
 
     fn running(table: &[u8]) -> Link {
         let file = TestElf::new().resource_table(table).build();
-        let (elf, window) =
-            (Elf::parse(&file).expect("an elf file"), QEMU_ARM64.window(3).expect("a window"));
+        let board = Board::by_name("qemu-arm64").expect("built in");
+        let (elf, window) = (Elf::parse(&file).expect("an elf file"), board.window(3).expect("a window"));
         let machine = FakeCore::new(window, None, &elf).expect("a fake core");
         let loaded = Loaded::new(Box::new(machine), window, None, &elf, &file).expect("loaded");
         loaded.start(&|| false).expect("started")

@@ -23,6 +23,7 @@ pub mod remoteproc;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use shmem::Mapping;
@@ -32,7 +33,7 @@ pub use attachment::{Attachment, Held, Loaded};
 use baremetal::LoadError;
 use claim::ClaimError;
 use cpus::PinError;
-use firmware::board::{self, Board, Region, WINDOW_LEN};
+use firmware::board::{Board, Region, WINDOW_LEN};
 use firmware::elf::Elf;
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
@@ -293,11 +294,16 @@ pub trait Control: Send + Sync {
     fn memory(&self) -> u64;
 }
 
+/// The board that is emulated where nobody asks for another.
+const EMULATED_BOARD: &str = "qemu-arm64";
+
 /// Which pedestal a container wants and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// `qemu`, `mcs`, `remoteproc`, later also `micad`.
     pub pedestal: String,
+    /// The board by its name, for pedestals that emulate it; the others find the machine's own memory.
+    pub board: Option<String>,
     /// The core, by its number on the board; the board's own choice if absent.
     pub cpu: Option<u32>,
     /// The remote processor in Linux, by name or number; the only one if absent.
@@ -315,11 +321,11 @@ pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, L
             return Ok(Loaded::Managed(Arc::new(remoteproc::load(name, &wanted.owner, file)?)));
         }
         "qemu" => {
-            load_emulated(wanted, file, |cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
+            load_emulated(wanted, file, |_, cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
         }
         #[cfg(any(test, feature = "fake-core"))]
-        "fake" => load_emulated(wanted, file, |cpu, window, elf| {
-            Ok(Box::new(fake::FakeCore::new(window, board::QEMU_ARM64.bulk_window(cpu), elf)?))
+        "fake" => load_emulated(wanted, file, |board, cpu, window, elf| {
+            Ok(Box::new(fake::FakeCore::new(window, board.bulk_window(cpu), elf)?))
         })?,
         #[cfg(any(test, feature = "fake-core"))]
         "fake-manager" => return Ok(Loaded::Managed(Arc::new(fake_manager::FakeManager::new()))),
@@ -332,12 +338,19 @@ pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, L
 fn load_emulated(
     wanted: &Wanted,
     file: &[u8],
-    machine: impl FnOnce(u32, Region, &Elf) -> Result<Box<dyn Machine>, MachineError>,
+    machine: impl FnOnce(&Board, u32, Region, &Elf) -> Result<Box<dyn Machine>, MachineError>,
 ) -> Result<baremetal::Loaded, LoadError> {
-    let board: &Board = &board::QEMU_ARM64;
+    let board = emulated_board(wanted.board.as_deref())?;
     let cpu = wanted.cpu.unwrap_or_else(|| board.default_cpu());
     let window = board.window(cpu)?;
     let elf = Elf::parse(file)?;
     board.fits(&elf)?;
-    baremetal::Loaded::new(machine(cpu, window, &elf)?, window, board.bulk_window(cpu), &elf, file)
+    baremetal::Loaded::new(machine(&board, cpu, window, &elf)?, window, board.bulk_window(cpu), &elf, file)
+}
+
+/// The board whose machine is emulated for the wanted one.
+fn emulated_board(name: Option<&str>) -> Result<Board, LoadError> {
+    let root = Path::new("/");
+    let board = Board::installed(root, name.unwrap_or(EMULATED_BOARD))?;
+    board.emulated_by.as_deref().map_or(Ok(board.clone()), |name| Ok(Board::installed(root, name)?))
 }

@@ -71,6 +71,7 @@ MODULE_PARM_DESC(off_timeout_ms, "how long firmware may take to power its core o
  * @doorbell_irq: the SGI from the firmware, or 0
  * @self: what the handler of @doorbell_irq gets, the same on each CPU
  * @belled: the firmware has a doorbell, of whatever kind
+ * @report: what the firmware said last when it powered itself off
  */
 struct psci_rproc {
 	struct device *dev;
@@ -89,6 +90,7 @@ struct psci_rproc {
 	unsigned int doorbell_irq;
 	struct psci_rproc * __percpu *self;
 	bool belled;
+	u32 report;
 };
 
 static enum cpuhp_state psci_rproc_online_state;
@@ -225,6 +227,13 @@ static int psci_rproc_serve_ring(int id, void *ring, void *rproc)
 	return 0;
 }
 
+/* The firmware's memory is gone when somebody asks. */
+static void psci_rproc_keep_report(struct psci_rproc *core)
+{
+	if (core->table)
+		WRITE_ONCE(core->report, READ_ONCE(core->table->reserved[1]));
+}
+
 static unsigned int psci_rproc_period(struct psci_rproc *core)
 {
 	bool ending = core->table && READ_ONCE(core->table->reserved[0]) == PSCI_RPROC_STATE_OFF;
@@ -247,8 +256,9 @@ static void psci_rproc_work(struct work_struct *work)
 		psci_rproc_queue(core, psci_rproc_period(core));
 		return;
 	}
+	psci_rproc_keep_report(core);
 	dev_err(core->dev, "the firmware powered CPU %d off, report %#x\n", core->cpu,
-		core->table ? READ_ONCE(core->table->reserved[1]) : 0);
+		core->report);
 	rproc_report_crash(core->rproc, RPROC_FATAL_ERROR);
 }
 
@@ -369,6 +379,7 @@ static int psci_rproc_start(struct rproc *rproc)
 		return ret;
 	/* Here it is the loaded table; in stop() it is a copy. */
 	core->table = rproc->table_ptr;
+	WRITE_ONCE(core->report, 0);
 	psci_rproc_set_state(core, PSCI_RPROC_STATE_STARTED);
 	ret = psci_rproc_power_on(core, rproc->bootaddr);
 	if (ret) {
@@ -404,6 +415,7 @@ static int psci_rproc_stop(struct rproc *rproc)
 		return -ETIMEDOUT;
 	}
 	rproc_remove_subdev(rproc, &core->gate);
+	psci_rproc_keep_report(core);
 	core->table = NULL;
 	psci_rproc_give_back(core);
 	return 0;
@@ -604,6 +616,7 @@ static int psci_rproc_probe(struct platform_device *pdev)
 	rproc->auto_boot = false;
 
 	core = rproc->priv;
+	dev_set_drvdata(dev, core);
 	core->dev = dev;
 	core->rproc = rproc;
 	core->gate.start = psci_rproc_open_gate;
@@ -629,6 +642,20 @@ static int psci_rproc_probe(struct platform_device *pdev)
 	return devm_rproc_add(dev, rproc);
 }
 
+static ssize_t report_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct psci_rproc *core = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "0x%08x\n", READ_ONCE(core->report));
+}
+static DEVICE_ATTR_RO(report);
+
+static struct attribute *psci_rproc_attrs[] = {
+	&dev_attr_report.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(psci_rproc);
+
 static const struct of_device_id psci_rproc_ids[] = {
 	{ .compatible = "micrun,psci-rproc" },
 	{ }
@@ -640,6 +667,7 @@ static struct platform_driver psci_rproc_driver = {
 	.driver = {
 		.name = "psci-rproc",
 		.of_match_table = psci_rproc_ids,
+		.dev_groups = psci_rproc_groups,
 		.suppress_bind_attrs = true,
 	},
 };

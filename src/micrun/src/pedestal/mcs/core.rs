@@ -17,6 +17,8 @@ use shmem::barrier;
 
 /// A core that Linux has let go of is off soon after.
 const OFFLINE_DEADLINE: Duration = Duration::from_secs(2);
+/// A core that was started is on soon after, unless its firmware has ended by then.
+const ON_DEADLINE: Duration = Duration::from_millis(500);
 /// Firmware that is told to power its core off has done so this soon, or never does. containerd gives `delete` five
 /// seconds, for everything.
 const OFF_DEADLINE: Duration = Duration::from_secs(2);
@@ -90,11 +92,14 @@ impl Core {
 
     /// Starts it at `entry`, when Linux has let go of it.
     pub(super) fn start(&self, entry: u64) -> Result<(), MachineError> {
-        if !self.wait_off(OFFLINE_DEADLINE)? {
+        if !self.wait(OFFLINE_DEADLINE, true)? {
             let whom = "the core that linux has let go of";
             return Err(MachineError::Timeout { whom, millis: OFFLINE_DEADLINE.as_millis() });
         }
-        self.device.cpu_on(self.cpu, entry)
+        self.device.cpu_on(self.cpu, entry)?;
+        // An emulator says for a moment that it is still off, which would look like the firmware's end.
+        self.wait(ON_DEADLINE, false)?;
+        Ok(())
     }
 
     /// Powers the core off, as far as its firmware lets us, and gives it back to whom it was taken from. On an error it
@@ -105,7 +110,7 @@ impl Core {
             if let Some(note) = note.filter(|_| !self.device.is_off(cpu).unwrap_or(false)) {
                 self.request_power_off(note.table)?;
             }
-            if !self.wait_off(OFF_DEADLINE)? {
+            if !self.wait(OFF_DEADLINE, true)? {
                 return Err(MachineError::StaysOn { cpu });
             }
             if note.is_some_and(|note| note.taken) {
@@ -138,10 +143,10 @@ impl Core {
         self.linux.is_online().map_err(MachineError::system("asking linux for the core"))
     }
 
-    /// True if the core is off before `deadline` is over.
-    fn wait_off(&self, deadline: Duration) -> Result<bool, MachineError> {
+    /// True if the core is off, or on, before `deadline` is over.
+    fn wait(&self, deadline: Duration, off: bool) -> Result<bool, MachineError> {
         let (begun, [mut look, last]) = (Instant::now(), LOOKS);
-        while !self.device.is_off(self.cpu)? {
+        while self.device.is_off(self.cpu)? != off {
             if begun.elapsed() > deadline {
                 return Ok(false);
             }

@@ -146,16 +146,16 @@ impl Core {
             return Some(death);
         }
         let death = match self.driver.state() {
-            Ok(State::Offline) => Death::PoweredOff,
+            Ok(State::Offline) => self.reported().unwrap_or(Death::PoweredOff),
             Ok(State::Crashed) => self.reported().unwrap_or(Death::Crashed),
             Ok(State::Running | State::Attached) => return None,
             Ok(State::Other(state)) => return Some(self.lose(&self.driver.in_use(state))),
             Err(error) => return Some(self.lose(&error)),
         };
-        Some(self.end(death).unwrap_or_else(|error| {
-            self.lose(&error);
-            death
-        }))
+        // Recovering it, as some kernels need for this, may boot it anew: what it said of its end was read before.
+        let Err(error) = self.end(|| death) else { return Some(death) };
+        self.lose(&error);
+        Some(death)
     }
 
     /// What the firmware says of its end, where the core's driver tells (`psci_rproc` does); any end is a crash to Linux.
@@ -172,9 +172,10 @@ impl Core {
         })
     }
 
-    /// Stops the core and leaves it as it was found.
-    fn end(&self, death: Death) -> Result<Death, RemoteprocError> {
+    /// Stops the core and leaves it as it was found; how it ended is looked at in between.
+    fn end(&self, death: impl FnOnce() -> Death) -> Result<Death, RemoteprocError> {
         self.driver.stop()?;
+        let death = death();
         restore(&self.driver, &self.note);
         if let Phase::Claimed(claim) = std::mem::replace(&mut *self.phase(), Phase::Ended(death)) {
             claim.release();
@@ -232,7 +233,7 @@ impl Manager for Remoteproc {
     }
 
     fn stop(&self, at_once: &dyn Fn() -> bool) -> Result<Death, MachineError> {
-        let ended = self.core.end(Death::PoweredOff);
+        let ended = self.core.end(|| self.core.reported().unwrap_or(Death::PoweredOff));
         if let Err(error) = &ended
             && at_once()
         {
@@ -258,7 +259,7 @@ impl Drop for Core {
     /// Of a container that was never started, or whose start failed.
     fn drop(&mut self) {
         let claimed = matches!(*self.phase(), Phase::Claimed(_));
-        if claimed && let Err(error) = self.end(Death::Lost) {
+        if claimed && let Err(error) = self.end(|| Death::Lost) {
             log::error!("{error}");
         }
     }

@@ -18,6 +18,7 @@ mod leaks;
 mod process;
 mod pty;
 mod testbed;
+pub mod transcript;
 mod version;
 mod wait;
 

@@ -82,6 +82,18 @@ pub(crate) fn rtos(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 
+/// The same, linked for memory from `base` on instead of its usual place: two that can run at once.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn rtos_at(workspace: &Workspace, base: &str) -> Result<PathBuf> {
+    let directory = workspace.target.join("other-rtos");
+    let mut cargo = workspace.cargo();
+    cargo.env("TEST_RTOS_BASE", base).arg("build").args(RTOS).arg("--target-dir").arg(&directory);
+    sh::run(&mut cargo)?;
+    Ok(directory.join(rustup::FIRMWARE).join("release/test-rtos"))
+}
+
 fn bundle(workspace: &Workspace, directory: &Path) -> Result<()> {
     let mut builder = sh::command(directory.join("bin/micrun-image-builder"));
     builder.args(["bundle", "--name", Artifacts::HELLO]);

@@ -5,6 +5,7 @@
 //! test fails if it says so, and if the kernel has warned of something that it does not expect. Output is that of
 //! `cargo test`. A new test is a function in [`tests`] and a line in the table beside it.
 
+mod container;
 mod core;
 mod kernel_log;
 mod mcs;

@@ -30,6 +30,8 @@ pub enum Command<'l> {
     Crash,
     /// Stop answering.
     Hang,
+    /// From now on ignore that the host wants the core off.
+    Deaf,
     /// Switch the whole board off.
     Off,
     /// Reset the whole board.
@@ -83,6 +85,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
         b"exit" => number("exit", "CODE", u8::MAX.into()).map(|code| Command::Exit(code as u8)),
         b"crash" => Ok(Command::Crash),
         b"hang" => Ok(Command::Hang),
+        b"deaf" => Ok(Command::Deaf),
         b"off" => Ok(Command::Off),
         b"reset" => Ok(Command::Reset),
         unknown => Err(CommandError::Unknown(unknown)),
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 20] = [
+        let lines: [(&[u8], Command<'_>); 21] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),
@@ -114,6 +117,7 @@ mod tests {
             (b"exit 255", Command::Exit(255)),
             (b"crash", Command::Crash),
             (b"hang", Command::Hang),
+            (b"deaf", Command::Deaf),
             (b"off", Command::Off),
             (b"reset", Command::Reset),
         ];

@@ -31,6 +31,7 @@ give BYTES   send BYTES bytes of numbered lines in bulk\r\n\
 exit CODE    power off with exit status CODE\r\n\
 crash        cause a fault\r\n\
 hang         stop answering\r\n\
+deaf         ignore requests to power off\r\n\
 off          switch the board off\r\n\
 reset        reset the board\r\n";
 
@@ -78,13 +79,20 @@ pub struct Shell {
     mode: Mode,
     /// What a job is about.
     argument: Buffer<LINE_LEN>,
+    /// Requests to power off are to be ignored.
+    pub deaf: bool,
 }
 
 impl Shell {
     /// A shell that has printed banner and prompt; `cpu` is the number of the core it runs on.
     pub fn new(cpu: u64) -> Shell {
-        let mut shell =
-            Shell { line: Line::default(), reply: Buffer::new(), mode: Mode::Line, argument: Buffer::new() };
+        let mut shell = Shell {
+            line: Line::default(),
+            reply: Buffer::new(),
+            mode: Mode::Line,
+            argument: Buffer::new(),
+            deaf: false,
+        };
         shell.print(&[NAME.as_bytes(), b" on CPU ", Text::decimal(cpu).as_bytes(), b"\r\n"]);
         shell.prompt();
         shell
@@ -149,7 +157,10 @@ impl Shell {
                         self.argument.extend(argument);
                         Mode::Job(Job::new(work))
                     }
-                    Ok(command) => answer(command, uptime, &mut self.reply),
+                    Ok(command) => {
+                        self.deaf |= command == Command::Deaf;
+                        answer(command, uptime, &mut self.reply)
+                    }
                     Err(error) => refuse(error, &mut self.reply),
                 };
                 self.line.clear();
@@ -176,7 +187,7 @@ impl Shell {
 
 fn answer(command: Command<'_>, uptime: u64, reply: &mut Buffer<REPLY_LEN>) -> Mode {
     match command {
-        Command::Nothing | Command::Call(..) => {}
+        Command::Nothing | Command::Call(..) | Command::Deaf => {}
         Command::Help => print(reply, &[HELP.as_bytes()]),
         Command::Uname => print(reply, &[NAME.as_bytes(), b" aarch64\r\n"]),
         Command::Echo(text) => print(reply, &[text, b"\r\n"]),

@@ -26,6 +26,9 @@ pub(crate) const STEPS: usize = 6;
 /// How long a boot with its tests may take. The tests have limits of their own.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// Where the firmware of a second core is: in the middle of the memory for firmware.
+const OTHER_BASE: &str = "0x7c000000";
+
 /// The arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wish {
@@ -86,6 +89,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<Machine> {
     let shim = build::shim(workspace, rustup::BOARD)?;
     steps.next("building the test RTOS and the tests");
     let (rtos, tests) = (build::rtos(workspace)?, tests(workspace)?);
+    let other = build::rtos_at(workspace, OTHER_BASE)?;
     steps.next("making the initramfs");
     let loaded = [guest.modules()?, rpmsg].concat();
     let mut files = Initramfs::new(&workspace.root.join("qemu-tests/amp/init"))?;
@@ -93,6 +97,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<Machine> {
     files.add("/bin/amp-tests", &tests)?;
     files.add("/artifacts/bin/containerd-shim-mica-v2", &shim)?;
     files.add("/artifacts/test-rtos.elf", &rtos)?;
+    files.add("/artifacts/other-rtos.elf", &other)?;
     files.add_modules(&loaded, &ours)?;
     let initrd = files.write(&directory.join("initramfs.cpio"))?;
     steps.next("booting the guest");

@@ -1,5 +1,6 @@
 //! The tests, a file for each thing that is tested.
 
+mod containers;
 mod mcs_device;
 mod mcs_firmware;
 
@@ -11,7 +12,7 @@ use crate::suite::Test;
 
 /// All of them, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Test> {
-    [mcs_device::TESTS, mcs_firmware::TESTS].into_iter().flatten()
+    [mcs_device::TESTS, mcs_firmware::TESTS, containers::TESTS].into_iter().flatten()
 }
 
 /// Fails unless the result is this error of the system.

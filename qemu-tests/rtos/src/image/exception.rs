@@ -12,6 +12,9 @@ use super::{LINK, cpu, gic, power, table, timer};
 
 global_asm!(include_str!("exception.s"), interrupt = sym interrupt, fault = sym fault);
 
+/// The host's wish to have the core off is ignored.
+pub static DEAF: AtomicBool = AtomicBool::new(false);
+
 /// Called for each interrupt, with further ones masked.
 extern "C" fn interrupt() {
     let Some(interrupt) = gic::take() else { return };
@@ -29,7 +32,7 @@ extern "C" fn interrupt() {
 ///
 /// Runs in the interrupt handler, so that the core goes off whatever its tasks are doing.
 pub fn kicked() {
-    if table::state() == CPU_OFF {
+    if table::state() == CPU_OFF && !DEAF.load(Ordering::Relaxed) {
         power::off();
     }
     scheduler::wake(Task::Link);

@@ -2,6 +2,7 @@
 
 use openamp::Violation;
 use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
+use openamp::state::SYSTEM_RESET;
 use shmem::{Fault, Window};
 use test_rtos::bulk::Bulk;
 use test_rtos::resource_table;
@@ -68,6 +69,9 @@ impl Link {
         calls: &mut Calls,
         bulk: &mut SharedBulk,
     ) -> Result<bool, Broken> {
+        if table::state() == SYSTEM_RESET {
+            self.begin_anew()?;
+        }
         self.open()?;
         let (Some(remote), Some(tty), Some(rpc), Some(umt)) =
             (&mut self.remote, self.tty, self.rpc, self.umt)
@@ -120,6 +124,13 @@ impl Link {
             // Whatever is wrong with the link, the fault is what matters now.
             let _ = remote.send(&self.memory, tty, line);
         }
+    }
+
+    /// Forgets rings and endpoints, as another host wants: it makes new rings, and hears of the endpoints again.
+    fn begin_anew(&mut self) -> Result<(), Fault> {
+        (self.remote, self.tty, self.rpc, self.umt) = (None, None, None, None);
+        (self.starved, self.unkicked) = (false, 0);
+        table::announce_reset()
     }
 
     /// Attaches to the rings once the host has made them, and announces the endpoints. The console comes last, so that

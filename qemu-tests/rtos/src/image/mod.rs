@@ -15,6 +15,8 @@ mod scheduler;
 mod table;
 mod timer;
 
+use core::sync::atomic::Ordering;
+
 use openamp::state::Report;
 use test_rtos::fault;
 use test_rtos::rpc::Calls;
@@ -73,6 +75,7 @@ fn poll_shell(system: &mut System) {
     let waiting = system.input.room();
     let System { shell, input, output, calls, bulk, uptime } = system;
     let action = shell.poll(input, output, calls, bulk, *uptime);
+    exception::DEAF.store(shell.deaf, Ordering::Relaxed);
     let all_sent = output.is_empty() && calls.request.is_empty() && bulk.descriptor.is_empty();
     if !all_sent || input.room() != waiting {
         scheduler::wake(Task::Link);

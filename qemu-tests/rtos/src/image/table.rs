@@ -2,8 +2,8 @@
 
 use core::cell::UnsafeCell;
 
-use openamp::state::{CPU_OFF, REPORT_WORD, Report, STATE_WORD};
-use shmem::{Memory, Window, barrier};
+use openamp::state::{CPU_OFF, REPORT_WORD, Report, STATE_WORD, State};
+use shmem::{Fault, Memory, Window, barrier};
 use test_rtos::resource_table::{LEN, WORDS};
 
 /// Eight bytes: what hosts that map the table as device memory want.
@@ -28,6 +28,11 @@ pub fn state() -> u32 {
     barrier::full();
     // The offset is inside the table: it is part of its header.
     window().load_u32(STATE_WORD).unwrap_or(0)
+}
+
+/// Tells the host that the rings it asked for are forgotten.
+pub fn announce_reset() -> Result<(), Fault> {
+    State::Quiet.write(&window())
 }
 
 /// Says why the core goes off, then that it does.

@@ -66,11 +66,13 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel over a link on which nothing was announced yet. Its sockets are in `bundle`.
+    /// A channel over a link on which nothing was announced yet, but to an earlier host. Its sockets are in `bundle`.
     pub fn new(mut link: Link, files: SharedFiles, bundle: &Path) -> Channel {
         let doors = Doors::new(bundle).inspect_err(|error| log::error!("epoll: {error}; no sockets")).ok();
         let debugger = doors.as_ref().and_then(|doors| Debugger::open(&mut link, doors));
-        let services = Services::new(files, doors, link.take_bulk());
+        let mut services = Services::new(files, doors, link.take_bulk());
+        let kept = link.endpoints().try_for_each(|(endpoint, name)| services.kept(endpoint, name));
+        kept.unwrap_or_else(|fault| log::error!("{fault}"));
         Channel { link, services, debugger, heard: 0, unconsumed: 0, wants_room: false, reset_told: false }
     }
 

@@ -68,6 +68,20 @@ impl Services {
             }
         };
         log::log!(level, "endpoint {name} at {addr:#x}");
+        self.bind(endpoint, name, level)
+    }
+
+    /// The remote has an endpoint that an earlier host has bound, and may not know our address of it.
+    pub(super) fn kept(&mut self, endpoint: EndpointId, name: Name) -> Result<(), Fault> {
+        let level = self.level();
+        if !self.serves(&name) {
+            return Ok(());
+        }
+        log::log!(level, "endpoint {name} is there already");
+        self.bind(endpoint, name, level)
+    }
+
+    fn bind(&mut self, endpoint: EndpointId, name: Name, level: Level) -> Result<(), Fault> {
         let greeting = self.serve(endpoint, &name, level)?;
         self.names.push((endpoint, name));
         self.greetings.push((endpoint, greeting));

@@ -14,7 +14,7 @@ use openamp::Violation;
 use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::{NoRoom, Placement};
 use openamp::resource_table::{DRIVER_OK, Layout};
-use openamp::rpmsg::Host;
+use openamp::rpmsg::{EndpointId, Host, Name};
 use openamp::state::{CPU_OFF, CPU_ON, REPORT_WORD, Report, STATE_WORD, State};
 
 /// Firmware that is asked to begin anew with its rings has done so this soon. MICA's host waits for a fifth of that.
@@ -245,6 +245,11 @@ impl Link {
             self.machine.kick();
         }
         Ok(result)
+    }
+
+    /// The endpoints that are bound.
+    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointId, Name)> {
+        self.host.endpoints().map(|(id, endpoint)| (id, endpoint.name))
     }
 
     /// The debugger's ends of the firmware's debug rings, once.

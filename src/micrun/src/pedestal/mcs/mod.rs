@@ -53,8 +53,8 @@ struct Mcs {
 
 impl Mcs {
     /// Claims core `cpu` for `owner`, to run the firmware with the digest `firmware` and its table at `table`.
-    fn new(cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
-        let device = Arc::new(Device::open()?);
+    fn new(device: Device, cpu: u32, owner: &str, table: u64, firmware: String) -> Result<Mcs, MachineError> {
+        let device = Arc::new(device);
         let core = Core::new(device.clone(), cpu, Claim::take(&core::name(cpu), owner)?);
         let left_running = core.admits(table, &firmware)?;
         let bell = Bell::new(Path::new(claim::DIR)).map_err(MachineError::system("the bell of /dev/mcs"))?;
@@ -79,17 +79,17 @@ pub(super) fn load(wanted: &Wanted, file: &[u8]) -> Result<baremetal::Loaded, Lo
     let elf = Elf::parse(file)?;
     let cpu =
         wanted.cpu.map_or_else(cpu::last, Ok).map_err(MachineError::system("asking linux for its cores"))?;
-    let table = elf.resource_table().addr;
-    let machine = Mcs::new(cpu, &wanted.owner, table, checksum::sha256(file))?;
-    let shared = machine.device.communication()?;
+    let device = Device::open()?;
+    let shared = device.communication()?;
     let window = window(cpu, shared)?;
+    let windows = Region { base: shared.base, len: shared.len.min(MOST_WINDOWS * WINDOW_LEN) };
     for segment in elf.segments() {
         let segment = Region { base: segment.addr, len: segment.mem_len };
-        let windows = Region { base: shared.base, len: shared.len.min(MOST_WINDOWS * WINDOW_LEN) };
         if windows.overlaps(segment) {
             return Err(MachineError::Overlaps { segment, memory: windows }.into());
         }
     }
+    let machine = Mcs::new(device, cpu, &wanted.owner, elf.resource_table().addr, checksum::sha256(file))?;
     let bulk = bulk_window(shared).filter(|bulk| {
         let last = cpu::last().is_ok_and(|last| last == cpu);
         // Where there is one region for everything the firmware may be linked to lie there.

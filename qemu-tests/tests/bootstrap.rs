@@ -101,8 +101,8 @@ fn parameters_of_containerd_2_3_are_honoured() {
     assert!(of_process(pid, "environ").contains("TTRPC_ADDRESS=/run/nobody/containerd.sock.ttrpc "));
     assert!(of_process(pid, "cmdline").contains("-log-level=DEBUG "));
     let text = log.text();
-    let line = "level=warning msg=\"runtime options of type \\\"runtimeoptions.v1.Options\\\" are ignored: this shim has none\"";
-    assert_eq!(text.matches(line).count(), 1, "{text}");
+    // These come again with Create, and mean something there.
+    assert!(!text.contains("runtime options"), "{text}");
     server.kill(bundle.path());
     assert!(path.exists());
     assert!(output(&mut call(bundle.path(), &["delete"])).status.success());

@@ -10,6 +10,7 @@ inherit micrun-board features_check
 REQUIRED_DISTRO_FEATURES = "micrun"
 
 SRC_URI = " \
+    file://config.toml \
     file://containerd-config.toml \
     file://kubelet.yaml \
     file://micrun-2.toml \
@@ -30,6 +31,7 @@ do_install() {
 	sed 's/@VERSION@/${MICRUN_CONTAINERD_CONFIG}/' ${UNPACKDIR}/containerd-config.toml \
 		>${D}${sysconfdir}/containerd/config.toml
 	install -m 0644 ${UNPACKDIR}/micrun-${MICRUN_CONTAINERD_CONFIG}.toml ${D}${sysconfdir}/containerd/conf.d/micrun.toml
+	install -D -m 0644 ${UNPACKDIR}/config.toml ${D}${sysconfdir}/micrun/config.toml
 	for file in runtimeclass kubelet; do
 		sed 's/@BOARD@/${MICRUN_BOARD}/' ${UNPACKDIR}/$file.yaml >${D}${datadir}/micrun/$file.yaml
 	done
@@ -40,5 +42,5 @@ PACKAGES =+ "${PN}-containerd"
 FILES:${PN}-containerd += "${sysconfdir}/containerd/config.toml"
 CONFFILES:${PN}-containerd = "${sysconfdir}/containerd/config.toml"
 FILES:${PN} += "${datadir}/micrun"
-CONFFILES:${PN} = "${sysconfdir}/containerd/conf.d/micrun.toml"
+CONFFILES:${PN} = "${sysconfdir}/containerd/conf.d/micrun.toml ${sysconfdir}/micrun/config.toml"
 RRECOMMENDS:${PN} = "${PN}-containerd"

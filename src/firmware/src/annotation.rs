@@ -7,6 +7,9 @@ use crate::label::PREFIX;
 /// What the keys began with when the project had its first name; they still work.
 const FIRST_PREFIX: &str = "org.openeuler.micran.";
 
+/// What the keys of settings begin with; the first one wins.
+pub const PREFIXES: [&str; 2] = [PREFIX, FIRST_PREFIX];
+
 /// Prefixes of the keys that say something of one container's firmware, today's and those of the project's first name.
 ///
 /// Keys below `runtime.` are not among them: a pod's are handed to all of its containers, Linux ones included.

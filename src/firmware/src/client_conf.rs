@@ -21,7 +21,7 @@ pub use error::{ConfError, Problem, Warning};
 pub use key::{Key, Section};
 pub use parse::MAX_LEN;
 pub use pedestal::Pedestal;
-pub use value::{MAX_INPUT_RATE, parse_input_rate};
+pub use value::{MAX_INPUT_RATE, parse_cpu};
 
 /// A client. Having one proves that every value suits its key and that the keys its pedestal needs are there.
 ///
@@ -44,6 +44,9 @@ pub struct ClientConf {
     iomem: Option<String>,
     network: Option<String>,
     console_input_rate: Option<u32>,
+    stop_timeout: Option<String>,
+    auto_close: Option<bool>,
+    auto_close_timeout: Option<String>,
     firmware_crc32: Option<String>,
     firmware_sha256: Option<String>,
     firmware_check: Option<Check>,
@@ -84,6 +87,9 @@ impl ClientConf {
             Key::IoMem => self.iomem = value::text(key, text)?,
             Key::Network => self.network = value::text(key, text)?,
             Key::ConsoleInputRate => self.console_input_rate = Some(value::input_rate(text)?),
+            Key::StopTimeout => self.stop_timeout = value::time(key, text)?,
+            Key::AutoClose => self.auto_close = Some(value::boolean(key, text)?),
+            Key::AutoCloseTimeout => self.auto_close_timeout = value::time(key, text)?,
             Key::FirmwareCrc32 => self.firmware_crc32 = Some(value::checksum(key, 8, text)?),
             Key::FirmwareSha256 => self.firmware_sha256 = Some(value::checksum(key, 64, text)?),
             Key::FirmwareCheck => self.firmware_check = Some(value::check(text)?),
@@ -112,6 +118,9 @@ impl ClientConf {
             Key::IoMem => self.iomem.clone(),
             Key::Network => self.network.clone(),
             Key::ConsoleInputRate => number(self.console_input_rate),
+            Key::StopTimeout => self.stop_timeout.clone(),
+            Key::AutoClose => boolean(self.auto_close),
+            Key::AutoCloseTimeout => self.auto_close_timeout.clone(),
             Key::FirmwareCrc32 => self.firmware_crc32.clone(),
             Key::FirmwareSha256 => self.firmware_sha256.clone(),
             Key::FirmwareCheck => self.firmware_check.map(|check| check.as_str().to_owned()),
@@ -136,7 +145,7 @@ impl ClientConf {
     /// The one core that bare metal and QEMU need, a C integer such as `3`, `03` or `0x3`; `None` if none is
     /// set.
     pub fn single_cpu(&self) -> Result<Option<u32>, Problem> {
-        self.cpu().map(value::c_integer).transpose()
+        self.cpu().map(parse_cpu).transpose()
     }
 
     /// The pedestal that the file asks for.
@@ -197,11 +206,6 @@ impl ClientConf {
     /// Xen: text for `network`.
     pub fn network(&self) -> Option<&str> {
         self.network.as_deref()
-    }
-
-    /// Most bytes of console input per second.
-    pub fn console_input_rate(&self) -> Option<u32> {
-        self.console_input_rate
     }
 
     /// CRC-32 of the firmware, in the form of [`crate::checksum::crc32`].

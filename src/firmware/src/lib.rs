@@ -10,12 +10,14 @@ pub mod board;
 pub mod checksum;
 pub mod client_conf;
 pub mod date;
+pub mod duration;
 pub mod elf;
 pub mod file;
 #[cfg(feature = "sha256")]
 pub mod integrity;
 pub mod label;
 pub mod layout;
+pub mod setting;
 #[cfg(any(test, feature = "test-elf"))]
 pub mod test_elf;
 pub mod text;

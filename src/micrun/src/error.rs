@@ -1,6 +1,7 @@
 //! What a request can fail with. The outer protocol's code is chosen in `service::status`, by [`Error::kind`] alone.
 
 use crate::bundle::BundleError;
+use crate::config::ConfigError;
 use crate::console::StreamError;
 use crate::container::State;
 use crate::namespaces::NamespaceError;
@@ -10,7 +11,6 @@ use crate::pedestal::claim::ClaimError;
 use crate::resources::{Driver, OciError, PlanError};
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
-use crate::settings::SettingError;
 use crate::store::StoreError;
 use firmware::integrity::IntegrityError;
 
@@ -98,9 +98,9 @@ pub enum Error {
     /// The root file system cannot be mounted or holds no firmware.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),
-    /// An annotation asks for what cannot be.
+    /// Something is set to what cannot be.
     #[error(transparent)]
-    Setting(#[from] SettingError),
+    Config(#[from] ConfigError),
     /// The standard streams cannot be opened.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -166,7 +166,7 @@ impl Error {
             Error::BadId(_)
             | Error::Signal(_)
             | Error::Bundle(_)
-            | Error::Setting(_)
+            | Error::Config(_)
             | Error::Firmware { .. }
             | Error::Resources(_)
             | Error::Plan(_)

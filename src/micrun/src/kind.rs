@@ -7,6 +7,8 @@
 //! | there is no command, it is upstream's placeholder, or it is an ELF file by name (`/firmware.elf`) | RTOS |
 //! | otherwise | Linux |
 
+use std::collections::BTreeMap;
+
 use firmware::{annotation, layout};
 
 use crate::bundle::Bundle;
@@ -14,6 +16,8 @@ use crate::bundle::Bundle;
 /// Annotations by which CRI implementations say what part of a pod a container is; the first one present decides.
 const ROLES: [&str; 2] = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
 const SANDBOX: &str = "sandbox";
+/// Annotations by which they name the pod's sandbox.
+const PODS: [&str; 2] = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
 /// Ending of firmware files, as image builders name them.
 const FIRMWARE_SUFFIX: &str = ".elf";
 
@@ -40,6 +44,11 @@ impl Kind {
             Kind::Linux
         }
     }
+}
+
+/// The id of the sandbox of the pod that a container with these annotations is in.
+pub fn pod_of(annotations: &BTreeMap<String, String>) -> Option<&str> {
+    PODS.iter().find_map(|key| annotations.get(*key)).map(String::as_str)
 }
 
 fn speaks_of_firmware(bundle: &Bundle) -> bool {

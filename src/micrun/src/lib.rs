@@ -9,6 +9,8 @@
 
 pub mod bundle;
 pub mod channel;
+pub mod cli;
+pub mod config;
 pub mod console;
 pub mod container;
 pub mod error;

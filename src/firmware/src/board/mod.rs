@@ -12,6 +12,7 @@ pub use known::{DIRECTORY, names};
 pub use region::Region;
 
 use crate::elf::Elf;
+use crate::setting::Setting;
 
 /// Shared memory of one core in bytes. MICA's bare-metal rule: window = communication base + cpu * 0x20000.
 pub const WINDOW_LEN: u64 = 0x2_0000;
@@ -111,6 +112,8 @@ pub struct Board {
     pub machine: Option<Machine>,
     /// The board that stands for it under QEMU.
     pub emulated_by: Option<String>,
+    /// What it sets for the containers on it.
+    pub settings: Vec<Setting>,
     /// Cores. Core 0 is Linux's (or the agent's in its place), firmware runs on `1..cpus`.
     pub cpus: u32,
     /// All memory that there is at least.

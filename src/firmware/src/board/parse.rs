@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::{Board, Boot, Console, Controller, DeviceTree, Interrupts, Machine, Pedestal, Region};
+use crate::setting::{Setting, settings};
 use crate::toml_file::{Document, LineError, Table, Value, nearest};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "name",
     "title",
     "compatible",
@@ -19,6 +20,7 @@ const KEYS: [&str; 13] = [
     "console",
     "device-tree",
     "boot",
+    "settings",
 ];
 /// Cores that a board may have; core 0 is Linux's.
 const CPUS: RangeInclusive<u64> = 2..=64;
@@ -62,6 +64,7 @@ impl Board {
                 .map(|table| device_tree(&table))
                 .transpose()?
                 .unwrap_or_default(),
+            settings: file.table("settings")?.map_or(Ok(Vec::new()), |table| board_settings(&table))?,
             boot: file.table("boot")?.map(|table| boot(&table)).transpose()?.unwrap_or_default(),
         };
         board.check_memory().map_err(|problem| memory.refused(&problem))?;
@@ -232,6 +235,13 @@ impl Word for Controller {
         &[("gic-v2", Controller::GicV2), ("gic-v3", Controller::GicV3)];
 }
 
+/// What the board sets for the containers on it: names of `config.toml`.
+fn board_settings(table: &Table<'_>) -> Result<Vec<Setting>, LineError> {
+    let prefix = "settings.";
+    let own = |setting: Setting| Setting { name: setting.name.replacen(prefix, "", 1), ..setting };
+    Ok(settings(table)?.into_iter().map(own).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +338,19 @@ device = "ttyRPMSG"
         for (from, to, expected) in wrong {
             assert_eq!(refusal(from, to), expected);
         }
+    }
+
+    #[test]
+    fn settings_have_the_names_of_the_nodes_file() {
+        let text = format!(
+            "{}\n[settings]\ncontainer.stop_timeout = \"20s\"\n",
+            include_str!("../../../../board-configs/rpi4.toml")
+        );
+        let board = Board::parse(&text).expect("a board");
+        assert_eq!(
+            (board.settings[0].name.as_str(), board.settings[0].text.as_str()),
+            ("container.stop_timeout", "20s")
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can be wrong with a `client.conf`.
 
+use crate::duration::MAX_DAYS;
+
 use super::{Key, MAX_INPUT_RATE, MAX_LEN, Pedestal, Section};
 
 /// A file is refused.
@@ -121,6 +123,16 @@ pub enum Problem {
     /// Not a way to check firmware.
     #[error("FirmwareCheck is {0:?}, it must be crc32 or sha256")]
     Check(String),
+    /// Not a span of time.
+    #[error(
+        "{key} is {value:?}, it must be whole seconds or a duration such as 1m30s, at most {MAX_DAYS} days"
+    )]
+    Time {
+        /// The key.
+        key: Key,
+        /// Its value.
+        value: String,
+    },
     /// Not one core.
     #[error("CPU is {0:?}, it must be the number of one cpu")]
     Cpu(String),

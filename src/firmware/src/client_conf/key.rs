@@ -67,6 +67,12 @@ pub enum Key {
     Network,
     /// `ConsoleInputRate` of `[Micrun]`.
     ConsoleInputRate,
+    /// `StopTimeout` of `[Micrun]`.
+    StopTimeout,
+    /// `AutoClose` of `[Micrun]`.
+    AutoClose,
+    /// `AutoCloseTimeout` of `[Micrun]`.
+    AutoCloseTimeout,
     /// `FirmwareCRC32` of `[Micrun]`.
     FirmwareCrc32,
     /// `FirmwareSHA256` of `[Micrun]`.
@@ -77,7 +83,7 @@ pub enum Key {
 
 impl Key {
     /// All keys in canonical order, which is that of MICA's documentation, then ours.
-    pub const ALL: [Key; 19] = [
+    pub const ALL: [Key; 22] = [
         Key::Name,
         Key::ClientPath,
         Key::Cpu,
@@ -94,6 +100,9 @@ impl Key {
         Key::IoMem,
         Key::Network,
         Key::ConsoleInputRate,
+        Key::StopTimeout,
+        Key::AutoClose,
+        Key::AutoCloseTimeout,
         Key::FirmwareCrc32,
         Key::FirmwareSha256,
         Key::FirmwareCheck,
@@ -118,6 +127,9 @@ impl Key {
             Key::IoMem => "IOMem",
             Key::Network => "Network",
             Key::ConsoleInputRate => "ConsoleInputRate",
+            Key::StopTimeout => "StopTimeout",
+            Key::AutoClose => "AutoClose",
+            Key::AutoCloseTimeout => "AutoCloseTimeout",
             Key::FirmwareCrc32 => "FirmwareCRC32",
             Key::FirmwareSha256 => "FirmwareSHA256",
             Key::FirmwareCheck => "FirmwareCheck",
@@ -127,9 +139,13 @@ impl Key {
     /// The section in which the key stands.
     pub const fn section(self) -> Section {
         match self {
-            Key::ConsoleInputRate | Key::FirmwareCrc32 | Key::FirmwareSha256 | Key::FirmwareCheck => {
-                Section::Micrun
-            }
+            Key::ConsoleInputRate
+            | Key::StopTimeout
+            | Key::AutoClose
+            | Key::AutoCloseTimeout
+            | Key::FirmwareCrc32
+            | Key::FirmwareSha256
+            | Key::FirmwareCheck => Section::Micrun,
             _ => Section::Mica,
         }
     }
@@ -141,14 +157,21 @@ impl Key {
             Key::Name => 65,
             Key::ClientPath | Key::PedestalConf => 255,
             Key::Cpu => 127,
-            Key::Pedestal | Key::AutoBoot | Key::Debug | Key::FirmwareCrc32 | Key::FirmwareCheck => 15,
+            Key::Pedestal
+            | Key::AutoBoot
+            | Key::Debug
+            | Key::AutoClose
+            | Key::FirmwareCrc32
+            | Key::FirmwareCheck => 15,
             Key::Vcpu
             | Key::MaxVcpu
             | Key::CpuWeight
             | Key::CpuCapacity
             | Key::Memory
             | Key::MaxMemory
-            | Key::ConsoleInputRate => 31,
+            | Key::ConsoleInputRate
+            | Key::StopTimeout
+            | Key::AutoCloseTimeout => 31,
             Key::FirmwareSha256 => 64,
             Key::IoMem | Key::Network => 511,
         }

@@ -192,7 +192,7 @@ fn what_mica_ignores_is_a_warning() {
 fn our_own_section_is_apart_from_mica_s() {
     let text = with("[Micrun]\nconsoleinputrate = 960\n");
     let conf = parsed(&text);
-    assert_eq!(conf.console_input_rate(), Some(960));
+    assert_eq!(conf.get(Key::ConsoleInputRate).as_deref(), Some("960"));
     assert_eq!(conf.to_string(), with("[Micrun]\nConsoleInputRate=960").replace("\n\n", "\n"));
     for rate in ["", "0", "-1", "1000001"] {
         assert_eq!(
@@ -265,4 +265,15 @@ proptest! {
             prop_assert_eq!(warnings, vec![]);
         }
     }
+}
+
+#[test]
+fn times_are_kept_as_they_are_written() {
+    let text = format!("{MINIMAL}[Micrun]\nStopTimeout=1m30s\nAutoClose=on\nAutoCloseTimeout=\n");
+    let conf = parsed(&text);
+    assert_eq!(conf.get(Key::StopTimeout).as_deref(), Some("1m30s"));
+    assert_eq!(conf.get(Key::AutoClose).as_deref(), Some("yes"));
+    assert_eq!(conf.get(Key::AutoCloseTimeout), None);
+    let wrong = "line 5: StopTimeout is \"soon\", it must be whole seconds or a duration such as 1m30s, at most 365 days";
+    assert_eq!(refusal(&format!("{MINIMAL}[Micrun]\nStopTimeout=soon\n")), wrong);
 }

@@ -2,6 +2,7 @@
 
 use super::error::Problem;
 use super::{Check, Key, Pedestal};
+use crate::duration;
 use crate::text::excerpt;
 
 /// Name of MICA's own socket for creating clients; a client of that name is refused by `micad`.
@@ -50,12 +51,17 @@ pub(super) fn boolean(key: Key, value: &str) -> Result<bool, Problem> {
 }
 
 /// Bytes of console input per second, from 1 to [`MAX_INPUT_RATE`].
-pub fn parse_input_rate(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|rate| (1..=MAX_INPUT_RATE).contains(rate))
+pub(super) fn input_rate(value: &str) -> Result<u32, Problem> {
+    let rate = value.parse().ok().filter(|rate| (1..=MAX_INPUT_RATE).contains(rate));
+    rate.ok_or_else(|| Problem::InputRate(excerpt(value)))
 }
 
-pub(super) fn input_rate(value: &str) -> Result<u32, Problem> {
-    parse_input_rate(value).ok_or_else(|| Problem::InputRate(excerpt(value)))
+/// A span of time, kept as it is written; empty is unset.
+pub(super) fn time(key: Key, value: &str) -> Result<Option<String>, Problem> {
+    let Some(value) = text(key, value)? else { return Ok(None) };
+    let wrong = || Problem::Time { key, value: excerpt(&value) };
+    duration::parse(&value).ok_or_else(wrong)?;
+    Ok(Some(value))
 }
 
 /// A checksum of `digits` hexadecimal digits, in lower case.
@@ -79,7 +85,7 @@ pub(super) fn number(key: Key, value: &str) -> Result<Option<u32>, Problem> {
 }
 
 /// A core in C syntax: decimal, octal after `0`, hexadecimal after `0x`.
-pub(super) fn c_integer(value: &str) -> Result<u32, Problem> {
+pub fn parse_cpu(value: &str) -> Result<u32, Problem> {
     let (digits, radix) = match value.as_bytes() {
         [b'0', b'x' | b'X', ..] => (value.get(2..), 16),
         [b'0', _, ..] => (value.get(1..), 8),

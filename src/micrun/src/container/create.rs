@@ -1,23 +1,27 @@
 //! Create: mounts, reads and loads, so that every error of image and board shows here and not at Start.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use super::limits::Limits;
 use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, instance, pid};
 use crate::bundle::Bundle;
+use crate::config::{self, Config, Key, Level, RuntimeOptions};
 use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
 use crate::kind::{self, Kind};
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
-use crate::resources::{CoreLimits, Driver, Policy};
+use crate::resources::{CoreLimits, Driver};
 use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
 use crate::rpc::SharedFiles;
 use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
+use firmware::board::Board;
 use firmware::client_conf::{self, ClientConf, Pedestal};
 use firmware::file::{FileError, MAX_FIRMWARE_LEN};
 use firmware::integrity::Expected;
@@ -25,6 +29,8 @@ use firmware::{annotation, layout};
 
 /// Most bytes of a `client.conf`.
 const CLIENT_CONF_LIMIT: u64 = client_conf::MAX_LEN as u64;
+/// Tells which board this machine is.
+const DEVICE_TREE: &str = "/proc/device-tree/compatible";
 /// The pedestal where neither annotation nor image names one that is driven in another way.
 const DEFAULT_PEDESTAL: &str = "qemu";
 
@@ -41,17 +47,27 @@ pub struct Request {
     pub streams: Streams,
     /// When the caller stops waiting, if it does.
     pub deadline: Option<Instant>,
+    /// What containerd's configuration says for the runtime.
+    pub options: RuntimeOptions,
 }
+
+/// Gives the annotations of the pod that a container with these annotations is in.
+pub type OfPod<'a> = dyn Fn(&Annotations) -> Annotations + 'a;
+type Annotations = BTreeMap<String, String>;
 
 impl Container {
     /// Makes a container ready to start. On an error nothing is left: what was mounted and mapped is dropped.
-    pub fn create(request: Request, surroundings: Surroundings) -> Result<Container, Error> {
-        let Request { id, bundle, mounts, streams, deadline } = request;
-        let opened = Bundle::open(&bundle)?;
-        let rootfs = Rootfs::mount(&opened.rootfs, &mounts)?;
+    pub fn create(
+        request: Request,
+        surroundings: Surroundings,
+        of_pod: &OfPod<'_>,
+    ) -> Result<Container, Error> {
+        let opened = Bundle::open(&request.bundle)?;
+        let rootfs = Rootfs::mount(&opened.rootfs, &request.mounts)?;
         let Surroundings { namespace, nursery, .. } = &surroundings;
-        let owner = Owner { id: &id, namespace, user: opened.user, nursery };
-        let (prepared, limits) = prepare(&opened, &rootfs, &streams, &owner)?;
+        let owner = Owner { id: &request.id, namespace, user: opened.user, nursery };
+        let (prepared, limits) = prepare(&opened, &rootfs, &request, of_pod, &owner)?;
+        let Request { id, bundle, streams, deadline, .. } = request;
         let process = prepared.process();
         let pid = process.map_or_else(pid, |process| process.pid);
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -98,7 +114,8 @@ impl Prepared {
 fn prepare(
     bundle: &Bundle,
     rootfs: &Rootfs,
-    streams: &Streams,
+    request: &Request,
+    of_pod: &OfPod<'_>,
     owner: &Owner<'_>,
 ) -> Result<(Prepared, Option<Limits>), Error> {
     match Kind::of(bundle) {
@@ -107,47 +124,63 @@ fn prepare(
         Kind::Rtos | Kind::Linux => {
             let image = rootfs.image()?;
             let conf = read_client_conf(&image)?;
-            let settings = Settings::read(&bundle.annotations, conf.as_ref())?;
-            let pedestal = choose_pedestal(bundle, conf.as_ref());
-            // What a node that says nothing allows.
-            let policy = Policy { node_max_vcpus: 8, pin: true, ..instance::policy(conf.as_ref()) };
+            let pod = of_pod(&bundle.annotations);
+            let config = configure(bundle, request, &pod, conf.as_ref())?;
+            let pedestal = choose_pedestal(bundle, &config);
             let isolated = instance::pedestal(&pedestal, conf.as_ref());
             let driver = Driver::of(isolated.map_or(&pedestal, |isolated| isolated.as_str()));
-            let limits = Limits::new(driver, policy, bundle.resources.clone())?;
-            let loaded = load(bundle, &image, conf.as_ref(), &limits.plan.core, owner)?;
-            let console = Console::open(streams, owner, settings.input_rate)?;
+            let limits = Limits::new(driver, &config, bundle.resources.clone())?;
+            let chosen = Chosen {
+                pedestal,
+                isolated,
+                limits: &limits.plan.core,
+                conf: conf.as_ref(),
+                config: &config,
+            };
+            let loaded = load(bundle, &pod, &image, &chosen, owner)?;
+            config::write(&bundle.dir, &config, &limits.plan);
+            let settings = Settings::of(&config);
+            let console = Console::open(&request.streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
             Ok((Prepared::Core(Box::new(Core { loaded, console, settings, files })), Some(limits)))
         }
     }
 }
 
+/// What was found out before the firmware is read.
+pub(super) struct Chosen<'c> {
+    pedestal: String,
+    /// What isolates the core, if the pedestal is one of micad's.
+    isolated: Option<Pedestal>,
+    pub(super) limits: &'c CoreLimits,
+    pub(super) conf: Option<&'c ClientConf>,
+    pub(super) config: &'c Config,
+}
+
 fn load(
     bundle: &Bundle,
+    pod: &Annotations,
     image: &Image<'_>,
-    conf: Option<&ClientConf>,
-    limits: &CoreLimits,
+    chosen: &Chosen<'_>,
     owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
-    let named = annotation::find(&bundle.annotations, annotation::FIRMWARE_PATH);
-    let named = named.or(conf.map(ClientConf::client_path)).or_else(|| kind::firmware_of(bundle));
-    let path = named.unwrap_or(layout::FIRMWARE).to_owned();
-    let missing = || FileError::Io(nix::Error::ENOENT.into());
+    let Chosen { pedestal, isolated, conf, config, .. } = chosen;
+    let path = choose_path(bundle, config);
     // An annotation may name another file than the one that `client.conf` speaks of.
     let said = conf.filter(|conf| conf.client_path() == path);
-    let expected = Expected::new(&bundle.annotations, said);
-    let file = image.read(&path, MAX_FIRMWARE_LEN)?;
-    let file = file.ok_or_else(|| RootfsError::File { path: path.clone(), source: missing() })?;
+    let mut annotations = pod.clone();
+    annotations.extend(bundle.annotations.clone());
+    let expected = Expected::new(&annotations, said);
+    let file = read_firmware(image, &path, config)?;
     let verdict = expected.and_then(|expected| expected.check(&file));
     verdict.map_err(|source| Error::Firmware { path: path.clone(), source })?;
-    let pedestal = choose_pedestal(bundle, conf);
-    if let Some(pedestal) = instance::pedestal(&pedestal, conf) {
-        return instance::load(pedestal, (&path, &file), conf, limits, (bundle, image), owner);
+    if let Some(pedestal) = *isolated {
+        return instance::load(pedestal, (&path, &file), chosen, (bundle, image), owner);
     }
     let wanted = Wanted {
-        pedestal,
-        board: choose_board(bundle),
-        cpu: choose_cpu(conf)?,
+        pedestal: pedestal.clone(),
+        board: config.text(Key::Board).map(str::to_owned),
+        cpu: config.cpu()?,
         remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
     };
@@ -165,22 +198,68 @@ fn read_client_conf(image: &Image<'_>) -> Result<Option<ClientConf>, Error> {
     Ok(Some(conf))
 }
 
-/// An annotation, be it one that names a remote processor, else what the image asks for; bare metal is what the `qemu`
-/// pedestal emulates.
-fn choose_pedestal(bundle: &Bundle, conf: Option<&ClientConf>) -> String {
-    let annotated = annotation::find(&bundle.annotations, annotation::PEDESTAL);
+/// All that is set for the container, by whomever.
+fn configure(
+    bundle: &Bundle,
+    request: &Request,
+    pod: &Annotations,
+    conf: Option<&ClientConf>,
+) -> Result<Config, Error> {
+    let mut config = Config::of_node(&request.options)?;
+    if let Some(conf) = conf {
+        config.add_image(conf)?;
+    }
+    config.add_annotations(Level::Pod, pod)?;
+    config.add_annotations(Level::Container, &bundle.annotations)?;
+    if let Some(board) = board(config.text(Key::Board)) {
+        config.add_board(&board.name, &board.settings)?;
+    }
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    if config.is_on(Key::Debug) {
+        log::set_max_level(log::max_level().max(log::LevelFilter::Debug));
+    }
+    Ok(config)
+}
+
+/// The board of that name, else the one that this machine is. Whoever needs one says what is wrong with it.
+fn board(name: Option<&str>) -> Option<Board> {
+    let root = Path::new("/");
+    match name {
+        Some(name) => Board::installed(root, name).ok(),
+        // Reads every board file, in vain where there is no device tree.
+        None if Path::new(DEVICE_TREE).exists() => Board::detect(root).ok(),
+        None => None,
+    }
+}
+
+/// An annotation, be it one that names a remote processor, else what image, board or node ask for.
+fn choose_pedestal(bundle: &Bundle, config: &Config) -> String {
+    let wanted = config.text(Key::Pedestal);
+    let annotated = wanted.filter(|_| config.level(Key::Pedestal) >= Level::Pod);
     let remoteproc = || annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(|_| "remoteproc");
-    let annotated = annotated.or_else(remoteproc);
-    let image = conf.and_then(ClientConf::pedestal).filter(|pedestal| *pedestal != Pedestal::Baremetal);
-    annotated.or(image.map(Pedestal::as_str)).unwrap_or(DEFAULT_PEDESTAL).to_owned()
+    annotated.or_else(remoteproc).or(wanted).unwrap_or(DEFAULT_PEDESTAL).to_owned()
 }
 
-/// The board that an annotation names.
-fn choose_board(bundle: &Bundle) -> Option<String> {
-    annotation::find(&bundle.annotations, annotation::BOARD).map(str::to_owned)
+/// Where the firmware is: what image or container say, else what the container's command is, else what the node says.
+fn choose_path(bundle: &Bundle, config: &Config) -> String {
+    let wanted = config.text(Key::FirmwarePath).unwrap_or(layout::FIRMWARE);
+    let command = kind::firmware_of(bundle).filter(|_| config.level(Key::FirmwarePath) <= Level::Board);
+    command.unwrap_or(wanted).to_owned()
 }
 
-pub(super) fn choose_cpu(conf: Option<&ClientConf>) -> Result<Option<u32>, Error> {
-    let wrong = |source| RootfsError::Cpu { path: layout::CLIENT_CONF.to_owned(), source };
-    Ok(conf.map(ClientConf::single_cpu).transpose().map_err(wrong)?.flatten())
+/// Reads the firmware. One that the node names may lie on the node instead, for images that have none.
+fn read_firmware(image: &Image<'_>, path: &str, config: &Config) -> Result<Vec<u8>, Error> {
+    if let Some(file) = image.read(path, MAX_FIRMWARE_LEN)? {
+        return Ok(file);
+    }
+    let failed = |source| RootfsError::File { path: path.to_owned(), source };
+    let of_node =
+        config.level(Key::FirmwarePath) == Level::Node && config.text(Key::FirmwarePath) == Some(path);
+    if !of_node {
+        return Err(failed(FileError::Io(nix::Error::ENOENT.into())).into());
+    }
+    let file = File::open(path).map_err(FileError::Io);
+    Ok(file.and_then(|file| firmware::file::read(&file, MAX_FIRMWARE_LEN)).map_err(failed)?)
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use super::create::Chosen;
 use crate::bundle::Bundle;
+use crate::config::{Config, Key};
 use crate::console::Owner;
 use crate::error::Error;
 use crate::pedestal::micad::{self, Create, Spec};
 use crate::pedestal::{Loaded, MachineError};
-use crate::resources::{self, CoreLimits, Policy};
 use crate::rootfs::{Image, RootfsError};
-use firmware::annotation;
 use firmware::client_conf::{ClientConf, Pedestal};
 use firmware::elf::Elf;
 use firmware::file::{FileError, MAX_FIRMWARE_LEN};
@@ -34,33 +34,21 @@ pub(super) fn pedestal(pedestal: &str, conf: Option<&ClientConf>) -> Option<Pede
     .map(|pedestal| if pedestal == Pedestal::Qemu { Pedestal::Baremetal } else { pedestal })
 }
 
-/// What an image's `client.conf` says of resources.
-pub(super) fn policy(conf: Option<&ClientConf>) -> Policy {
-    let image = conf.map_or_else(resources::Image::default, |conf| resources::Image {
-        vcpus: conf.vcpu(),
-        cpu_weight: conf.cpu_weight(),
-        cpu_capacity: conf.cpu_capacity(),
-        memory: conf.memory(),
-        max_memory: conf.max_memory(),
-    });
-    Policy { image, max_vcpus: conf.and_then(ClientConf::max_vcpu), ..Policy::default() }
-}
-
 /// Prepares an instance for `firmware`, which is at `path` in the image.
 pub(super) fn load(
     pedestal: Pedestal,
     (path, firmware): (&str, &[u8]),
-    conf: Option<&ClientConf>,
-    limits: &CoreLimits,
+    chosen: &Chosen<'_>,
     (bundle, image): (&Bundle, &Image<'_>),
     owner: &Owner<'_>,
 ) -> Result<Loaded, Error> {
+    let Chosen { limits, conf, config, .. } = *chosen;
     let wrong = |source| Error::Load { path: path.to_owned(), source };
     if pedestal != Pedestal::Hetero {
         // A core of another architecture has files of another one, which micad reads a table from.
         Elf::parse(firmware).map_err(|error| wrong(error.into()))?;
     }
-    let pedestal_conf = read_pedestal_conf(bundle, image, conf)?;
+    let pedestal_conf = read_pedestal_conf(image, config)?;
     let copy = |name, content: &[u8]| keep(&bundle.dir, name, content).map_err(|error| wrong(error.into()));
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     // What only Xen has is nothing to the others.
@@ -73,8 +61,8 @@ pub(super) fn load(
         pedestal_conf: pedestal_conf
             .as_deref()
             .map_or(Ok(String::new()), |file| copy(PEDESTAL_CONF, file))?,
-        debug: conf.is_some_and(ClientConf::debug),
-        cpus: pinned.unwrap_or_else(|| text(conf.and_then(ClientConf::cpu))),
+        debug: config.is_on(Key::Debug),
+        cpus: pinned.unwrap_or_else(|| text(config.text(Key::Cpu))),
         vcpus: number(limits.vcpus),
         max_vcpus: number(limits.max_vcpus),
         cpu_weight: number(limits.cpu_weight),
@@ -84,7 +72,7 @@ pub(super) fn load(
         iomem: text(conf.and_then(ClientConf::iomem)),
         network: text(conf.and_then(ClientConf::network)),
     };
-    let cpu = if pedestal == Pedestal::Baremetal { super::create::choose_cpu(conf)? } else { None };
+    let cpu = if pedestal == Pedestal::Baremetal { config.cpu()? } else { None };
     let (namespace, id) = (owner.namespace, owner.id);
     let pedestal_conf = pedestal_conf.as_deref();
     let spec = Spec { namespace, id, create, cpu, limits: limits.clone(), pedestal_conf };
@@ -92,13 +80,8 @@ pub(super) fn load(
 }
 
 /// The pedestal's file, if annotation or image name one.
-fn read_pedestal_conf(
-    bundle: &Bundle,
-    image: &Image<'_>,
-    conf: Option<&ClientConf>,
-) -> Result<Option<Vec<u8>>, Error> {
-    let annotated = annotation::find(&bundle.annotations, annotation::PEDESTAL_CONF);
-    let Some(path) = annotated.or(conf.and_then(ClientConf::pedestal_conf)) else { return Ok(None) };
+fn read_pedestal_conf(image: &Image<'_>, config: &Config) -> Result<Option<Vec<u8>>, Error> {
+    let Some(path) = config.text(Key::PedestalConf) else { return Ok(None) };
     let missing =
         || RootfsError::File { path: path.to_owned(), source: FileError::Io(nix::Error::ENOENT.into()) };
     Ok(Some(image.read(path, MAX_FIRMWARE_LEN)?.ok_or_else(missing)?))

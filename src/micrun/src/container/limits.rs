@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::{Config, Key};
 use crate::error::Error;
 use crate::pedestal::cpus;
 use crate::resources::{self, Driver, Oci, Plan, Policy};
@@ -11,6 +12,8 @@ use crate::resources::{self, Driver, Oci, Plan, Policy};
 pub(super) struct Limits {
     driver: Driver,
     policy: Policy,
+    /// Updates are heard and change nothing.
+    fixed: bool,
     /// OCI's `linux.resources`: what it was made with, and what Updates have changed since.
     given: Value,
     /// What comes of them.
@@ -19,17 +22,22 @@ pub(super) struct Limits {
 
 impl Limits {
     /// The limits that `given`, OCI's `linux.resources`, asks for.
-    pub(super) fn new(driver: Driver, policy: Policy, given: Value) -> Result<Limits, Error> {
+    pub(super) fn new(driver: Driver, config: &Config, given: Value) -> Result<Limits, Error> {
         let ignored = resources::unhonoured(&given, driver.honours());
         if !ignored.is_empty() {
             // The kubelet sets shares on every container, whatever it is.
             log::info!("not honoured by {driver}: {}", ignored.join(", "));
         }
-        Limits { driver, policy, given, plan: Plan::default() }.planned()
+        let (policy, fixed) = (config.policy(), config.is_on(Key::Static));
+        Limits { driver, policy, fixed, given, plan: Plan::default() }.planned()
     }
 
     /// The limits after an Update; `None` if it changes nothing.
     pub(super) fn changed(&self, wanted: &Map<String, Value>) -> Result<Option<Limits>, Error> {
+        if self.fixed {
+            log::info!("an update of resources changes nothing: resources.static is on");
+            return Ok(None);
+        }
         let fixed = resources::changed(wanted, &self.given, self.driver.changes());
         if !fixed.is_empty() {
             return Err(Error::Fixed { driver: self.driver, fields: fixed.join(", ") });

@@ -21,7 +21,7 @@ mod wait;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-pub use create::Request;
+pub use create::{OfPod, Request};
 use infra::Infra;
 use kill::Stop;
 use limits::Limits;

@@ -69,7 +69,7 @@ impl Setting {
         let [stdin, stdout, stderr] = ["stdin", "stdout", "stderr"].map(stream);
         let streams = Streams { stdin, stdout, stderr, terminal: false };
         let bundle = self.bundle.path().to_owned();
-        self.sandbox.create(Request { id: id.to_owned(), bundle, mounts: Vec::new(), streams, deadline })
+        self.sandbox.create(Request { id: id.to_owned(), bundle, streams, deadline, ..Request::default() })
     }
 
     /// A running container.

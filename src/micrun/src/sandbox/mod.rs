@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 pub use pod::{Pod, PodRequest, PodState};
 
+use crate::bundle::Bundle;
 use crate::container::{Container, Request, Surroundings, Usage};
 use crate::error::Error;
+use crate::kind;
 use crate::reactor::Ended;
 
 /// All containers by id. The lock of this map is taken before a container's own, and never held over slow work.
@@ -40,7 +42,7 @@ impl Sandbox {
     pub fn create(&self, request: Request) -> Result<u32, Error> {
         let id = request.id.clone();
         self.reserve(&id)?;
-        let created = Container::create(request, self.surroundings.clone());
+        let created = Container::create(request, self.surroundings.clone(), &|own| self.pod_annotations(own));
         let mut slots = self.slots.lock().unwrap();
         match created {
             Ok(container) => {
@@ -146,6 +148,18 @@ impl Sandbox {
                 container.wait_for(deadline.saturating_duration_since(Instant::now()));
             }
         }
+    }
+
+    /// Annotations of the pod that a container with these ones is in; none if it is in no pod.
+    fn pod_annotations(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let pod = self.slots.lock().unwrap().pod.clone();
+        if let Some(pod) = pod {
+            return pod.annotations.clone();
+        }
+        let infra = kind::pod_of(own).and_then(|pod| self.get(pod).ok());
+        // It was readable when the pod was made.
+        let annotations = |infra: Arc<Container>| Some(Bundle::open(&infra.bundle).ok()?.annotations);
+        infra.and_then(annotations).unwrap_or_default()
     }
 
     fn containers(&self) -> Vec<Arc<Container>> {

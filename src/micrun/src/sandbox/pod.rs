@@ -63,6 +63,8 @@ pub struct Pod {
     pub pid: u32,
     /// When it was made.
     pub created: SystemTime,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
     bundle: PathBuf,
     inner: Mutex<Inner>,
 }
@@ -83,7 +85,7 @@ impl Pod {
         Record::alive(process, None).write(&bundle)?;
         let inner = Mutex::new(Inner { state: PodState::Created, holder, waiters: Waiters::default() });
         let pid = process.map_or_else(pid, |process| process.pid);
-        Ok(Pod { id, pid, created: SystemTime::now(), bundle, inner })
+        Ok(Pod { id, pid, created: SystemTime::now(), annotations, bundle, inner })
     }
 
     /// Starts it.

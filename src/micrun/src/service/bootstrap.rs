@@ -17,7 +17,7 @@ pub struct Bootstrap {
     pub address: String,
     /// The directory for the shim's socket.
     pub socket_dir: String,
-    /// Type names of the runtime options and other messages. This shim knows none of them.
+    /// Type names of the runtime options and other messages.
     pub options: Vec<String>,
 }
 

@@ -7,6 +7,7 @@ use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::protobuf::{Message, MessageField};
 
+use super::options::options;
 use crate::console::Streams;
 use crate::container::Request;
 use crate::error::Error;
@@ -34,6 +35,7 @@ pub(super) fn request(request: CreateTaskRequest, timeout: i64) -> Request {
             terminal: request.terminal,
         },
         deadline: deadline(timeout),
+        options: options(request.options.as_ref()),
     }
 }
 

@@ -24,7 +24,7 @@ use super::run::{EVENTS, LISTENER, READY, SERVING};
 use super::{Failure, delegate, logger, say};
 use crate::bundle::Bundle;
 use crate::kind::Kind;
-use crate::service::Bootstrap;
+use crate::service::{Bootstrap, RUNTIME_OPTIONS};
 use crate::sys;
 
 /// A server serves some milliseconds after it was started; one that takes this long hangs.
@@ -47,8 +47,9 @@ pub(super) fn start(args: &Args) -> Result<(), Failure> {
     let said = read_stdin(args);
     let args = &completed(args, &said);
     logger::start(args);
-    for name in &said.options {
-        log::warn!("runtime options of type {name:?} are ignored: this shim has none");
+    // Those that mean something come again with Create.
+    for name in said.options.iter().filter(|name| !name.ends_with(RUNTIME_OPTIONS)) {
+        log::warn!("runtime options of type {name:?} are ignored, this shim's are {RUNTIME_OPTIONS}");
     }
     let path = address::socket_path(&address::directory(&said.socket_dir), args, &bundle);
     let address = address::announce(&path)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longer is a slip of the pen.
-pub(super) const MAX_DAYS: u64 = 365;
+pub const MAX_DAYS: u64 = 365;
 /// More digits after the point than a nanosecond needs.
 const MAX_DIGITS: usize = 9;
 
@@ -20,7 +20,7 @@ const UNITS: [(&str, Duration); 8] = [
 ];
 
 /// Reads a span from nothing to [`MAX_DAYS`].
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let span = match whole(text) {
         Some(seconds) => Duration::from_secs(seconds.into()),
         None => terms(text)?,

@@ -13,7 +13,7 @@
 #     do_micrun_image[mcdepends] += "mc::zephyr:zephyr-openamp-rsc-table:do_deploy"
 # One with several images calls micrun_bundle for each of them in a do_micrun_image of its own.
 
-inherit micrun-board deploy
+inherit micrun-board
 
 DEPENDS += "micrun-image-builder-native"
 
@@ -61,11 +61,24 @@ do_install:append() {
 	fi
 }
 
-do_deploy:append() {
-	install -d ${DEPLOYDIR}/micrun
-	install -m 0644 ${MICRUN_IMAGES_WORK}/*.tar ${MICRUN_IMAGES_WORK}/*.digest ${DEPLOYDIR}/micrun
+# A task of its own: a recipe that deploys its ELF file by do_deploy keeps that.
+MICRUN_DEPLOYDIR = "${WORKDIR}/deploy-micrun"
+
+do_micrun_deploy() {
+	install -d ${MICRUN_DEPLOYDIR}/micrun
+	install -m 0644 ${MICRUN_IMAGES_WORK}/*.tar ${MICRUN_IMAGES_WORK}/*.digest ${MICRUN_DEPLOYDIR}/micrun
 }
-addtask deploy after do_micrun_image before do_build
+SSTATETASKS += "do_micrun_deploy"
+do_micrun_deploy[cleandirs] = "${MICRUN_DEPLOYDIR}"
+do_micrun_deploy[sstate-inputdirs] = "${MICRUN_DEPLOYDIR}"
+do_micrun_deploy[sstate-outputdirs] = "${DEPLOY_DIR_IMAGE}"
+do_micrun_deploy[stamp-extra-info] = "${MACHINE_ARCH}"
+
+python do_micrun_deploy_setscene() {
+    sstate_setscene(d)
+}
+addtask do_micrun_deploy_setscene
+addtask micrun_deploy after do_micrun_image before do_build
 
 FILES:${PN} += "${MICRUN_IMAGES_DIR}"
 RDEPENDS:${PN} += "${@'micrun-preload' if d.getVar('MICRUN_FIRMWARE_PRELOAD') == '1' else ''}"

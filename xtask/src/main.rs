@@ -18,6 +18,7 @@ mod setup;
 mod sh;
 mod test;
 mod workspace;
+mod yocto;
 
 use std::env;
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ struct Task {
     run: fn(&[String]) -> Result<ExitCode>,
 }
 
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 14] = [
     Task {
         name: "setup",
         arguments: "",
@@ -87,6 +88,12 @@ const TASKS: [Task; 13] = [
         arguments: "",
         about: "check the Yocto layer's style, scripts and agreement with the repository",
         run: layer::task,
+    },
+    Task {
+        name: "yocto",
+        arguments: "--oe-core DIR --bitbake DIR ...",
+        about: "build with the Yocto layer on these trees, and boot what it built",
+        run: yocto::task,
     },
     Task {
         name: "bench",

@@ -9,6 +9,9 @@ REQUIRED_DISTRO_FEATURES = "micrun"
 # Recipes that inherit micrun-firmware.
 MICRUN_IMAGE_FIRMWARE ?= "micrun-firmware-hello"
 
+# Their archives are deployed beside the image.
+do_build[depends] += "${@' '.join('%s:do_micrun_deploy' % recipe for recipe in d.getVar('MICRUN_IMAGE_FIRMWARE').split())}"
+
 IMAGE_FEATURES += "ssh-server-dropbear"
 IMAGE_INSTALL = " \
     packagegroup-core-boot \
@@ -19,3 +22,7 @@ IMAGE_INSTALL = " \
 
 # For a few container images beside those that came along.
 IMAGE_ROOTFS_EXTRA_SPACE ?= "262144"
+
+# The Raspberry Pi's firmware applies it (dtoverlay in config.txt).
+IMAGE_BOOT_FILES:append = " ${@'micrun/rpi4-remoteproc.dtbo;overlays/rpi4-remoteproc.dtbo' if d.getVar('MACHINE') == 'raspberrypi4-64' else ''}"
+do_image_wic[depends] += "${@'micrun-overlays:do_deploy' if d.getVar('MACHINE') == 'raspberrypi4-64' else ''}"

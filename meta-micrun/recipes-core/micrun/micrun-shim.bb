@@ -12,6 +12,11 @@ REQUIRED_DISTRO_FEATURES = "micrun"
 MICRUN_PACKAGE = "micrun"
 MICRUN_BINARY = "containerd-shim-mica-v2"
 
+# Called by this name, the shim is the command that shows what is in effect.
+do_install:append() {
+	ln -s ${MICRUN_BINARY} ${D}${bindir}/micrun
+}
+
 PROVIDES += "micrun"
 
 RDEPENDS:${PN} = "micrun-conf"

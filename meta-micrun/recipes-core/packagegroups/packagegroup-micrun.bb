@@ -8,7 +8,11 @@ inherit packagegroup features_check
 
 REQUIRED_DISTRO_FEATURES = "micrun"
 
-PACKAGECONFIG ??= "${@bb.utils.contains('BBFILE_COLLECTIONS', 'virtualization-layer', 'containerd nerdctl', 'containerd', d)}"
+PACKAGECONFIG ??= " \
+    containerd \
+    ${@bb.utils.contains('BBFILE_COLLECTIONS', 'virtualization-layer', 'nerdctl', '', d)} \
+    ${@'' if d.getVar('MCS_FEATURES') else 'remoteproc'} \
+"
 PACKAGECONFIG[containerd] = ",,,virtual-containerd"
 PACKAGECONFIG[nerdctl] = ",,,nerdctl"
 PACKAGECONFIG[k3s-agent] = ",,,k3s-agent"

@@ -27,6 +27,8 @@ pub(super) struct Machine {
     pub(super) kernel: PathBuf,
     pub(super) initrd: PathBuf,
     pub(super) tree: PathBuf,
+    /// A file system for its first disk.
+    pub(super) disk: Option<PathBuf>,
 }
 
 /// A running QEMU; it ends with this.
@@ -81,6 +83,11 @@ impl Machine {
         qemu.args(["-machine", MACHINE, "-accel", "tcg,thread=multi"]).args(CORES_AND_MEMORY);
         qemu.args(["-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot"]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd).arg("-dtb").arg(&self.tree);
+        if let Some(disk) = &self.disk {
+            // What the guest writes is forgotten.
+            qemu.arg("-drive").arg(format!("id=disk,if=none,format=raw,snapshot=on,file={}", disk.display()));
+            qemu.args(["-device", "virtio-blk-device,drive=disk"]);
+        }
         // A word with spaces is one only in quotes.
         let words: String = words.iter().map(|word| format!(" \"{word}\"")).collect();
         qemu.arg("-append").arg(format!("{KERNEL} --{words}"));

@@ -102,7 +102,31 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<Machine> {
     let initrd = files.write(&directory.join("initramfs.cpio"))?;
     steps.next("booting the guest");
     let tree = board::device_tree(workspace, &root, &qemu, &directory)?;
-    Ok(Machine { qemu, kernel: guest.kernel(), initrd, tree })
+    Ok(Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: None })
+}
+
+/// Boots `disk` with the modules that micrun needs of a kernel, and counts what the tests in it say. `init`, a script of
+/// the repository, goes over to it.
+///
+/// # Errors
+/// Something does not build, or the guest says nothing of its tests' end within `limit`.
+pub(crate) fn boot_disk(workspace: &Workspace, disk: &Path, init: &str, limit: Duration) -> Result<Count> {
+    let tools = workspace.tools();
+    let qemu = setup::for_demo(workspace)?;
+    let root = OLDEST.root(&tools)?;
+    let guest = Guest::of_release(&tools, root.release())?;
+    let directory = workspace.target.join("amp");
+    let modules = directory.join("modules");
+    let ours = kernel::build(workspace, &root, &modules)?;
+    let rpmsg = kernel::build_rpmsg(workspace, &root, &modules)?;
+    // The first of ours is the one that ships.
+    let loaded = [guest.modules()?, rpmsg, guest.disk_modules()?, ours[..1].to_vec()].concat();
+    let mut files = Initramfs::new(&workspace.root.join(init))?;
+    files.add("/bin/busybox", &guest.busybox())?;
+    files.add_modules(&loaded, &[])?;
+    let initrd = files.write(&directory.join("disk.cpio"))?;
+    let tree = board::device_tree(workspace, &root, &qemu, &directory)?;
+    Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: Some(disk.to_path_buf()) }.run(&[], limit)
 }
 
 /// The tests, as a static program for the board.

@@ -19,7 +19,7 @@ pub(crate) const LAYER: &str = "meta-micrun";
 const SERIES: &str = "wrynose";
 
 /// Rules of oelint-adv that do not hold here, each with its reason.
-const SUPPRESSED: [(&str, &str); 16] = [
+const SUPPRESSED: [(&str, &str); 17] = [
     ("oelint.vars.homepageping", "asks the network"),
     ("oelint.var.mandatoryvar.HOMEPAGE", "micrun has no page yet"),
     ("oelint.bbclass.underscores", "classes are named as packages are, like oe-core's image-oci"),
@@ -31,6 +31,7 @@ const SUPPRESSED: [(&str, &str); 16] = [
     ("oelint.vars.layerconf", "what adapts to other trees belongs there"),
     ("oelint.vars.fileextrapaths", "the archive lies outside the layer"),
     ("oelint.vars.outofcontext", "likewise"),
+    ("oelint.vars.noncoreoverride", "appends hold where the feature is on, not for a machine"),
     ("oelint.vars.insaneskip", "one, with its reason beside it"),
     ("oelint.var.licenseremotefile", "the text is oe-core's copy"),
     ("oelint.var.inheritdevtool.native", "the toolchain is no source to develop"),

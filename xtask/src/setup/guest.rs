@@ -12,6 +12,8 @@ use super::private::{PrivateApt, STABLE, remove_if_there};
 /// The kernel's modules that the guest needs besides its own, in an order in which they can be loaded when what they
 /// depend on goes before each.
 const MODULES: [&str; 1] = ["rpmsg_core"];
+/// The same for a guest whose root file system is on a disk.
+const DISK_MODULES: [&str; 4] = ["virtio_mmio", "virtio_blk", "ext4", "overlay"];
 
 /// What is unpacked of Debian.
 pub(crate) struct Guest {
@@ -25,7 +27,8 @@ impl Guest {
     /// The packages are not to be had: Debian keeps a release of the kernel for some months only.
     pub(crate) fn of_release(tools: &Path, release: &str) -> Result<Self> {
         let guest = Self { directory: tools.join("guest") };
-        let (complete, contents) = (guest.directory.join("complete"), format!("{release} {MODULES:?}"));
+        let (complete, contents) =
+            (guest.directory.join("complete"), format!("{release} {MODULES:?} {DISK_MODULES:?}"));
         if fs::read_to_string(&complete).ok().as_ref() != Some(&contents) {
             println!("unpacking kernel {release} and busybox for {ARCHITECTURE}");
             remove_if_there(&guest.directory)?;
@@ -53,12 +56,20 @@ impl Guest {
     /// # Errors
     /// They can't be read.
     pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
-        let order = fs::read_to_string(self.order())?;
-        Ok(order.lines().map(|name| self.directory.join("modules").join(name)).collect())
+        self.ordered("order")
     }
 
-    fn order(&self) -> PathBuf {
-        self.directory.join("modules/order")
+    /// Those of a guest whose root file system is on a disk, in the order in which they are loaded.
+    ///
+    /// # Errors
+    /// As [`Guest::modules`].
+    pub(crate) fn disk_modules(&self) -> Result<Vec<PathBuf>> {
+        self.ordered("disk-order")
+    }
+
+    fn ordered(&self, list: &str) -> Result<Vec<PathBuf>> {
+        let modules = self.directory.join("modules");
+        Ok(fs::read_to_string(modules.join(list))?.lines().map(|name| modules.join(name)).collect())
     }
 
     fn unpack(&self, tools: &Path, release: &str) -> Result<()> {
@@ -77,22 +88,26 @@ impl Guest {
         Ok(fs::remove_dir_all(root)?)
     }
 
-    /// Keeps [`MODULES`] and what they depend on.
+    /// Keeps the modules of both lists and what they depend on.
     fn keep_modules(&self, from: &Path) -> Result<()> {
         let mut all = BTreeMap::new();
         find_modules(from, &mut all)?;
-        let mut order = Vec::new();
-        for name in MODULES {
-            add_with_dependencies(name, &all, &mut order)?;
+        let modules = self.directory.join("modules");
+        fs::create_dir_all(&modules)?;
+        for (list, names) in [("order", &MODULES[..]), ("disk-order", &DISK_MODULES)] {
+            let mut order = Vec::new();
+            for name in names {
+                add_with_dependencies(name, &all, &mut order)?;
+            }
+            let mut lines = String::new();
+            for name in order {
+                let file = format!("{name}.ko");
+                fs::copy(&all[&name], modules.join(&file))?;
+                lines += &format!("{file}\n");
+            }
+            fs::write(modules.join(list), lines)?;
         }
-        fs::create_dir_all(self.directory.join("modules"))?;
-        let mut lines = String::new();
-        for name in order {
-            let file = format!("{name}.ko");
-            fs::copy(&all[&name], self.directory.join("modules").join(&file))?;
-            lines += &format!("{file}\n");
-        }
-        Ok(fs::write(self.order(), lines)?)
+        Ok(())
     }
 }
 

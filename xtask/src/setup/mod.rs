@@ -7,7 +7,7 @@ pub(crate) mod guest;
 pub(crate) mod kernel;
 pub(crate) mod kernel_source;
 pub(crate) mod layer;
-mod private;
+pub(crate) mod private;
 mod qemu;
 pub(crate) mod rustup;
 
@@ -93,4 +93,38 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
         docker: daemons::DOCKER.copy(&tools)?,
         cni: daemons::CNI.copy(&tools)?,
     })
+}
+
+/// What bitbake demands of the machine, and what takes the place of packages that it would build.
+const FOR_BITBAKE: [&str; 24] = [
+    "apt-utils",
+    "bzip2",
+    "chrpath",
+    "cpio",
+    "diffstat",
+    "e2fsprogs",
+    "file",
+    "g++",
+    "gawk",
+    "gcc",
+    "git",
+    "libc6-dev",
+    "locales",
+    "lz4",
+    "make",
+    "patch",
+    "perl",
+    "python3",
+    "rpcsvc-proto",
+    "texinfo",
+    "unzip",
+    "wget",
+    "xz-utils",
+    "zstd",
+];
+
+/// What a build by bitbake needs.
+pub(crate) fn for_yocto() -> Result<()> {
+    for_build()?;
+    apt::install(&FOR_BITBAKE)
 }

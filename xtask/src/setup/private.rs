@@ -11,17 +11,17 @@ use anyhow::{Context, Result, bail};
 use crate::sh;
 
 /// Debian 12, which the private packages are made for.
-pub(super) const STABLE: &str = "bookworm";
+pub(crate) const STABLE: &str = "bookworm";
 /// Newer programs built for Debian 12.
-pub(super) const BACKPORTS: &str = "bookworm-backports";
+pub(crate) const BACKPORTS: &str = "bookworm-backports";
 /// Debian 13.
-pub(super) const NEXT: &str = "trixie";
+pub(crate) const NEXT: &str = "trixie";
 /// Debian's unstable branch.
-pub(super) const UNSTABLE: &str = "sid";
+pub(crate) const UNSTABLE: &str = "sid";
 
 /// An apt with its own sources, package lists and idea of what is installed (nothing). It keeps the machine's mirror,
 /// proxy and keys.
-pub(super) struct PrivateApt {
+pub(crate) struct PrivateApt {
     directory: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// The machine's apt has no Debian mirror, or the mirror does not have all the suites.
-    pub(super) fn open(tools: &Path, suites: &[&str]) -> Result<Self> {
+    pub(crate) fn open(tools: &Path, suites: &[&str]) -> Result<Self> {
         Self::open_with(tools, suites, "")
     }
 
@@ -40,7 +40,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// As [`PrivateApt::open`].
-    pub(super) fn open_foreign(tools: &Path, suites: &[&str], architecture: &str) -> Result<Self> {
+    pub(crate) fn open_foreign(tools: &Path, suites: &[&str], architecture: &str) -> Result<Self> {
         Self::open_with(tools, suites, &format!("APT::Architectures:: \"{architecture}\";\n"))
     }
 
@@ -67,7 +67,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// A package is not to be had, or can't be unpacked.
-    pub(super) fn unpack(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+    pub(crate) fn unpack(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
         let installed = installed()?;
         let needed = |name: &str| packages.contains(&name) || !installed.contains(name);
         self.extract(&self.plan(packages, suite, needed)?, root)
@@ -77,7 +77,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// As [`PrivateApt::unpack`].
-    pub(super) fn unpack_whole(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+    pub(crate) fn unpack_whole(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
         self.extract(&self.plan(packages, suite, |_| true)?, root)
     }
 
@@ -85,7 +85,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// As [`PrivateApt::unpack`].
-    pub(super) fn unpack_alone(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+    pub(crate) fn unpack_alone(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
         self.extract(&of_suite(packages, suite), root)
     }
 
@@ -106,7 +106,7 @@ impl PrivateApt {
     ///
     /// # Errors
     /// There is no such package.
-    pub(super) fn dependencies(&self, package: &str) -> Result<BTreeSet<String>> {
+    pub(crate) fn dependencies(&self, package: &str) -> Result<BTreeSet<String>> {
         let mut ask = sh::command("apt-cache");
         ask.env("APT_CONFIG", self.configuration()).args(["depends", "--important", package]);
         Ok(sh::read(&mut ask)?.lines().skip(1).filter_map(depended_on).map(str::to_owned).collect())
@@ -132,7 +132,7 @@ impl PrivateApt {
 }
 
 /// Removes a directory that an interrupted run may have left.
-pub(super) fn remove_if_there(directory: &Path) -> Result<()> {
+pub(crate) fn remove_if_there(directory: &Path) -> Result<()> {
     if directory.exists() {
         fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
     }

@@ -15,11 +15,10 @@ use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::wish::Wish;
+
 /// For what must happen: everything here is emulated, and the host may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// The test RTOS, and the same linked for other memory.
-pub const RTOS: &str = "/artifacts/test-rtos.elf";
-pub const OTHER_RTOS: &str = "/artifacts/other-rtos.elf";
 /// What it says when it waits for a command.
 pub const PROMPT: &str = "rtos# ";
 /// Signals, and the exit status of who ends by them.
@@ -32,26 +31,6 @@ const SHIM: &str = "/artifacts/bin/containerd-shim-mica-v2";
 const NAMESPACE: &str = "amp";
 /// What a test sends at once: less than a FIFO takes.
 const PIECE: usize = 4096;
-
-/// What a container is to be.
-#[derive(Clone, Copy)]
-pub struct Wish<'a> {
-    pub id: &'a str,
-    /// Annotations: key and value.
-    pub annotations: &'a [(&'a str, &'a str)],
-    pub firmware: &'a str,
-    /// `client.conf` in the image, if it is to have one.
-    pub conf: Option<&'a str>,
-    /// The container's command.
-    pub command: &'a str,
-}
-
-impl<'a> Wish<'a> {
-    /// The test RTOS under the pedestal that this annotation names.
-    pub fn new(id: &'a str, annotations: &'a [(&'a str, &'a str)]) -> Wish<'a> {
-        Wish { id, annotations, firmware: RTOS, conf: None, command: "/firmware.elf" }
-    }
-}
 
 /// A bundle with its streams, and a server for it.
 pub struct Container {
@@ -91,7 +70,7 @@ impl Container {
     }
 
     fn serve(wish: Wish<'_>) -> Result<Container> {
-        let bundle = bundle(wish)?;
+        let bundle = wish.bundle()?;
         let path = bundle.path();
         let [stdin, stdout, log] = ["stdin", "stdout", "log"].map(|name| fifo(&path.join(name)));
         let started = call(path, wish.id, &["start"]).output()?;
@@ -169,6 +148,11 @@ impl Container {
         let deleted = call(self.bundle.path(), &self.id, &["delete"]).output()?;
         ensure!(deleted.status.success() && deleted.stderr.is_empty(), "delete: {}", complaint(&deleted));
         Ok(())
+    }
+
+    /// Files that its server has open.
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.server))?.count())
     }
 
     /// Types, all of it.
@@ -255,25 +239,6 @@ impl Drop for Container {
 
 fn soon() -> context::Context {
     context::with_duration(DEADLINE)
-}
-
-fn bundle(wish: Wish<'_>) -> Result<TempDir> {
-    let bundle = TempDir::new()?;
-    let rootfs = bundle.path().join("rootfs");
-    fs::create_dir_all(rootfs.join("etc/mica"))?;
-    fs::copy(wish.firmware, rootfs.join("firmware.elf"))?;
-    if let Some(conf) = wish.conf {
-        fs::write(rootfs.join("etc/mica/client.conf"), conf)?;
-    }
-    let annotations: Vec<_> =
-        wish.annotations.iter().map(|(key, value)| format!("{key:?}:{value:?}")).collect();
-    let config = format!(
-        r#"{{"root":{{"path":"rootfs"}},"process":{{"args":[{:?}]}},"annotations":{{{}}}}}"#,
-        wish.command,
-        annotations.join(",")
-    );
-    fs::write(bundle.path().join("config.json"), config)?;
-    Ok(bundle)
 }
 
 /// A FIFO with both ends open, so that neither side waits for the other to come.

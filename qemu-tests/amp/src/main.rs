@@ -12,6 +12,7 @@ mod mcs;
 mod module;
 mod suite;
 mod tests;
+mod wish;
 
 use std::env;
 use std::process::ExitCode;

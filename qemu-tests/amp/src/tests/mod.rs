@@ -1,8 +1,11 @@
 //! The tests, a file for each thing that is tested.
 
 mod containers;
+mod mcs_containers;
 mod mcs_device;
 mod mcs_firmware;
+mod pedestal;
+mod rproc_containers;
 
 use std::io;
 
@@ -12,7 +15,9 @@ use crate::suite::Test;
 
 /// All of them, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Test> {
-    [mcs_device::TESTS, mcs_firmware::TESTS, containers::TESTS].into_iter().flatten()
+    let firmware = [mcs_device::TESTS, mcs_firmware::TESTS];
+    let shim = [containers::TESTS, mcs_containers::TESTS, rproc_containers::TESTS];
+    firmware.into_iter().chain(shim).flatten()
 }
 
 /// Fails unless the result is this error of the system.

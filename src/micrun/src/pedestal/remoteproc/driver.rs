@@ -78,17 +78,17 @@ impl Driver {
         }
     }
 
-    /// Ends whatever the core runs; done if it is off.
+    /// Ends whatever the core runs; done if it is off, or its driver gone.
     pub(super) fn stop(&self) -> Result<(), RemoteprocError> {
         for _ in 0..STOPS {
-            match self.state()? {
+            match self.state().or_else(off_if_gone)? {
                 State::Offline => return Ok(()),
                 State::Crashed => self.clear_crash()?,
                 State::Running | State::Attached => self.write("state", "stop")?,
                 State::Other(state) => return Err(self.in_use(state)),
             }
         }
-        match self.state()? {
+        match self.state().or_else(off_if_gone)? {
             State::Offline => Ok(()),
             state => {
                 let remedy = "others have started it as well, or the core's driver boots it by itself";
@@ -138,6 +138,14 @@ impl Driver {
             source,
             log: log.map(|log| log.of(&self.core)).unwrap_or_default(),
         })
+    }
+}
+
+/// A driver that goes stops its cores.
+fn off_if_gone(error: RemoteprocError) -> Result<State, RemoteprocError> {
+    match error {
+        RemoteprocError::Read { source, .. } if source.kind() == ErrorKind::NotFound => Ok(State::Offline),
+        error => Err(error),
     }
 }
 

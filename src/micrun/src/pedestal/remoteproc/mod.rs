@@ -150,7 +150,10 @@ impl Core {
             Ok(State::Crashed) => self.reported().unwrap_or(Death::Crashed),
             Ok(State::Running | State::Attached) => return None,
             Ok(State::Other(state)) => return Some(self.lose(&self.driver.in_use(state))),
-            Err(error) => return Some(self.lose(&error)),
+            Err(error) => {
+                log::error!("{error}");
+                Death::Lost
+            }
         };
         // Recovering it, as some kernels need for this, may boot it anew: what it said of its end was read before.
         let Err(error) = self.end(|| death) else { return Some(death) };

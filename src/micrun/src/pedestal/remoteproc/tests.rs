@@ -33,6 +33,8 @@ struct Play {
     /// A start takes until this is false.
     slow: bool,
     report: Option<u32>,
+    /// The core's driver was removed.
+    gone: bool,
 }
 
 fn errno(number: i32) -> io::Error {
@@ -86,6 +88,9 @@ impl Kernel {
 impl Attributes for Arc<Kernel> {
     fn read(&self, name: &str) -> io::Result<String> {
         let play = self.play();
+        if play.gone {
+            return Err(errno(libc::ENOENT));
+        }
         Ok(match name {
             "state" => play.state.into(),
             "firmware" => play.firmware.clone(),
@@ -215,6 +220,17 @@ fn a_crash_is_an_end_and_is_cleared_whatever_the_kernel_wants() {
         assert_eq!(core.death(), Some(death));
         setting.untouched();
     }
+}
+
+#[test]
+fn a_core_whose_driver_goes_is_lost_and_leaves_nothing() {
+    let setting = Setting::new();
+    let core = setting.load("default/a").expect("loaded");
+    core.start(NEVER).expect("started");
+    setting.kernel.play().gone = true;
+    assert_eq!(core.death(), Some(Death::Lost));
+    assert_eq!(std::fs::read_dir(&setting.kernel.files).expect("there").count(), 0);
+    assert!(setting.claim("test").expect("free").left::<Note>().is_none());
 }
 
 #[test]

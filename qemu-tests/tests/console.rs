@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
-use qemu_tests::{DEADLINE, PROMPT, Pty, Testbed, wait_for};
+use qemu_tests::{DEADLINE, PROMPT, Pty, Testbed, transcript, wait_for};
 use rustix::fs::OFlags;
 use test_rtos::buffer::Buffer;
 use test_rtos::flood::{Flood, LINE_LEN};
@@ -74,6 +74,16 @@ fn noise(len: usize) -> Vec<u8> {
         (state >> 32) as u8
     };
     (0..len).map(|_| next()).collect()
+}
+
+/// The same as on a board, byte for byte (`amp-tests`).
+#[test]
+fn an_emulated_core_says_what_a_boards_core_says() -> Result<()> {
+    let testbed = Testbed::new()?;
+    let output = testbed.session("transcript", transcript::INPUT)?;
+    assert_same(&output.stdout, transcript::OUTPUT);
+    assert_eq!(output.status.code(), Some(transcript::STATUS.cast_signed()));
+    Ok(())
 }
 
 #[test]

@@ -193,16 +193,13 @@ impl Error {
 
 fn machine(error: &MachineError) -> Kind {
     match error {
-        MachineError::Refused { .. }
-        | MachineError::CpuOn { .. }
-        | MachineError::Claim(ClaimError::Taken { .. })
-        | MachineError::Foreign { .. }
-        | MachineError::Lost { .. } => Kind::FailedPrecondition,
+        MachineError::Refused { .. } | MachineError::Claim(ClaimError::Taken { .. }) => {
+            Kind::FailedPrecondition
+        }
+        MachineError::Mcs(error) if error.is_the_callers() => Kind::InvalidArgument,
+        MachineError::Mcs(_) => Kind::FailedPrecondition,
         MachineError::Remoteproc(error) if error.is_in_use() => Kind::FailedPrecondition,
         MachineError::Remoteproc(error) if error.is_the_callers() => Kind::InvalidArgument,
-        MachineError::NoWindow { .. } | MachineError::Overlaps { .. } | MachineError::NotGiven { .. } => {
-            Kind::InvalidArgument
-        }
         MachineError::Unsupported(_) => Kind::Unimplemented,
         MachineError::Pin(error) if error.is_the_callers() => Kind::InvalidArgument,
         _ => Kind::Unavailable,

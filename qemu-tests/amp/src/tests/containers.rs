@@ -91,6 +91,9 @@ fn fifty(pedestal: &Pedestal) -> Result<()> {
     for round in 1..=50 {
         if round > 1 {
             container.renew().with_context(|| format!("round {round}"))?;
+            let now = container.open_files()?;
+            ensure!(round == 2 || now == open, "round {round}: {now} open files, {open} before");
+            open = now;
         }
         container.start().with_context(|| format!("start {round}"))?;
         container.type_in(b"\r")?;
@@ -98,9 +101,6 @@ fn fifty(pedestal: &Pedestal) -> Result<()> {
         container.signal(TERM)?;
         ensure!(container.wait()? == TERMINATED, "stop {round}: {}", container.log());
         container.said.clear();
-        let now = container.open_files()?;
-        ensure!(round == 1 || now == open, "round {round}: {now} open files, {open} before");
-        open = now;
     }
     container.delete()?;
     pedestal.tidy()

@@ -9,6 +9,7 @@ mod attachment;
 pub mod baremetal;
 pub mod claim;
 pub mod cpus;
+mod error;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake;
 #[cfg(any(test, feature = "fake-core"))]
@@ -21,7 +22,6 @@ pub mod qemu;
 mod ram;
 pub mod remoteproc;
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,13 +31,11 @@ use shmem::Mapping;
 use crate::resources::CoreLimits;
 pub use attachment::{Attachment, Held, Loaded};
 use baremetal::LoadError;
-use claim::ClaimError;
-use cpus::PinError;
-use firmware::board::{Board, Region, WINDOW_LEN};
+pub use error::MachineError;
+use firmware::board::{Board, Region};
 use firmware::elf::Elf;
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
-use remoteproc::RemoteprocError;
 
 /// Whether a core executes, as PSCI `AFFINITY_INFO` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,161 +74,6 @@ pub enum Death {
     Crashed,
     /// It is gone, nobody knows how.
     Lost,
-}
-
-/// Why a machine does not do what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum MachineError {
-    /// The emulator cannot be run.
-    #[error("cannot run {program}: {source}")]
-    Spawn {
-        /// The program.
-        program: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The emulator ended before the core was up.
-    #[error("{program} ended before the core was up: {message}")]
-    Ended {
-        /// The program.
-        program: String,
-        /// The last line it printed, or its exit status.
-        message: String,
-    },
-    /// Not wanted any more.
-    #[error("killed while it was being started")]
-    GivenUp,
-    /// No answer in time.
-    #[error("no answer from {whom} within {millis} ms")]
-    Timeout {
-        /// Whom.
-        whom: &'static str,
-        /// How long was waited.
-        millis: u128,
-    },
-    /// PSCI refused (ARM DEN 0022: -2 invalid parameters, -3 denied, -4 already on, -9 invalid address).
-    #[error("core {cpu} was not started: PSCI CPU_ON answered {code}")]
-    Refused {
-        /// The core.
-        cpu: u32,
-        /// The PSCI result.
-        code: i32,
-    },
-    /// The kernel refused to start the core. It does not say why.
-    #[error("core {cpu} was not started: {source}; the kernel's log has the code of psci")]
-    CpuOn {
-        /// The core.
-        cpu: u32,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody else has the core.
-    #[error(transparent)]
-    Claim(#[from] ClaimError),
-    /// Something runs on the core that nobody here knows.
-    #[error(
-        "core {cpu} runs something that is neither linux nor started by micrun: end it where it was started, \
-         or reset the board"
-    )]
-    Foreign {
-        /// The core.
-        cpu: u32,
-    },
-    /// Firmware runs on the core that its container could not end.
-    #[error(
-        "core {cpu} still runs the firmware of {owner}, which did not power itself off: start the same firmware, \
-         which then goes on, or reset the board"
-    )]
-    Lost {
-        /// The core.
-        cpu: u32,
-        /// Whose firmware it was.
-        owner: String,
-    },
-    /// The firmware does not let go of its core.
-    #[error(
-        "the firmware on core {cpu} does not power itself off: the core is lost until the board is reset or the \
-         same firmware is started again"
-    )]
-    StaysOn {
-        /// The core.
-        cpu: u32,
-    },
-    /// The core's part of the shared memory does not exist.
-    #[error(
-        "core {cpu} cannot be had: it needs {WINDOW_LEN:#x} bytes of shared memory at {cpu} times that, and \
-         /dev/mcs has {memory}; core 0 is linux's"
-    )]
-    NoWindow {
-        /// The core.
-        cpu: u32,
-        /// The shared memory.
-        memory: Region,
-    },
-    /// A segment lies where cores and Linux speak.
-    #[error("segment {segment} overlaps the shared memory of the cores ({memory})")]
-    Overlaps {
-        /// The segment's memory.
-        segment: Region,
-        /// The shared memory.
-        memory: Region,
-    },
-    /// Memory that the firmware wants is not for firmware.
-    #[error(
-        "memory {memory} is not in a region that /dev/mcs has: memory-region in the device tree's node \
-         oe,mcs_remoteproc, or rmem_base and rmem_size of mcs_km"
-    )]
-    NotGiven {
-        /// What was to be mapped.
-        memory: Region,
-    },
-    /// This pedestal cannot do that.
-    #[error("{0}")]
-    Unsupported(&'static str),
-    /// The host CPUs cannot be had.
-    #[error(transparent)]
-    Pin(#[from] PinError),
-    /// Linux's remoteproc does not do it.
-    #[error(transparent)]
-    Remoteproc(Box<RemoteprocError>),
-    /// micad does not do it.
-    #[error(transparent)]
-    Micad(#[from] micad::MicadError),
-    /// What is to be sent to micad does not fit.
-    #[error(transparent)]
-    Field(#[from] micad::FieldError),
-    /// The console cannot be had.
-    #[error("console {path}: {source}")]
-    Terminal {
-        /// Its path.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The agent does not run on this machine.
-    #[error("the agent on core 0 gave up at step {0}")]
-    Agent(u32),
-    /// A system call failed.
-    #[error("{what}: {source}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl From<RemoteprocError> for MachineError {
-    fn from(error: RemoteprocError) -> MachineError {
-        MachineError::Remoteproc(Box::new(error))
-    }
-}
-
-impl MachineError {
-    /// For `map_err`: says what was tried.
-    pub(crate) fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> MachineError {
-        move |source| MachineError::System { what, source: source.into() }
-    }
 }
 
 /// One core and the memory it shares with us. Only [`Machine::boot`] may block, up to its own deadline.

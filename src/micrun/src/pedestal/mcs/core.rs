@@ -11,6 +11,7 @@ use super::super::MachineError;
 use super::super::claim::Claim;
 use super::cpu::LinuxCpu;
 use super::device::Device;
+use super::error::McsError;
 use crate::sys::page_size;
 use openamp::state::State;
 use shmem::barrier;
@@ -72,8 +73,8 @@ impl Core {
         }
         match &self.left {
             Some((_, Some(note))) if note.table == table && note.firmware == firmware => Ok(true),
-            Some((owner, Some(_))) => Err(MachineError::Lost { cpu: self.cpu, owner: owner.clone() }),
-            _ => Err(MachineError::Foreign { cpu: self.cpu }),
+            Some((owner, Some(_))) => Err(McsError::Lost { cpu: self.cpu, owner: owner.clone() }.into()),
+            _ => Err(McsError::Foreign { cpu: self.cpu }.into()),
         }
     }
 
@@ -111,7 +112,7 @@ impl Core {
                 self.request_power_off(note.table)?;
             }
             if !self.wait(OFF_DEADLINE, true)? {
-                return Err(MachineError::StaysOn { cpu });
+                return Err(McsError::StaysOn { cpu }.into());
             }
             if note.is_some_and(|note| note.taken) {
                 self.linux.set_online(true).map_err(MachineError::system("giving the core back to linux"))?;

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use shmem::Mapping;
 
 use super::super::MachineError;
+use super::error::McsError;
 use crate::sys::mcs;
 use firmware::board::Region;
 
@@ -36,9 +37,9 @@ impl Device {
 
     /// Maps physical memory, as far as the device was given it.
     pub(super) fn map(&self, pa: u64, len: usize) -> Result<Mapping, MachineError> {
-        let outside = || MachineError::NotGiven { memory: Region { base: pa, len: len as u64 } };
+        let outside = || McsError::NotGiven { memory: Region { base: pa, len: len as u64 } };
         Mapping::new(self.file.as_fd(), pa, len).map_err(|error| match error.raw_os_error() {
-            Some(libc::EINVAL) => outside(),
+            Some(libc::EINVAL) => outside().into(),
             _ => MachineError::system("/dev/mcs, mapping memory")(error),
         })
     }
@@ -52,7 +53,7 @@ impl Device {
 
     /// Starts the core.
     pub(super) fn cpu_on(&self, cpu: u32, entry: u64) -> Result<(), MachineError> {
-        mcs::cpu_on(self.file.as_fd(), cpu, entry).map_err(|source| MachineError::CpuOn { cpu, source })
+        mcs::cpu_on(self.file.as_fd(), cpu, entry).map_err(|source| McsError::CpuOn { cpu, source }.into())
     }
 
     /// True if the core is off.

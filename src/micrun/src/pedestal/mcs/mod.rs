@@ -8,6 +8,7 @@ mod bell;
 mod core;
 mod cpu;
 mod device;
+mod error;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -25,6 +26,7 @@ use bell::Bell;
 use core::Core;
 pub(super) use core::name;
 pub(super) use device::Device;
+pub use error::McsError;
 use firmware::board::{BULK_LEN, Region, WINDOW_LEN};
 use firmware::checksum;
 use firmware::elf::Elf;
@@ -81,12 +83,12 @@ pub(super) fn load(wanted: &Wanted, file: &[u8]) -> Result<baremetal::Loaded, Lo
         wanted.cpu.map_or_else(cpu::last, Ok).map_err(MachineError::system("asking linux for its cores"))?;
     let device = Device::open()?;
     let shared = device.communication()?;
-    let window = window(cpu, shared)?;
+    let window = window(cpu, shared).map_err(MachineError::from)?;
     let windows = Region { base: shared.base, len: shared.len.min(MOST_WINDOWS * WINDOW_LEN) };
     for segment in elf.segments() {
         let segment = Region { base: segment.addr, len: segment.mem_len };
         if windows.overlaps(segment) {
-            return Err(MachineError::Overlaps { segment, memory: windows }.into());
+            return Err(MachineError::from(McsError::Overlaps { segment, memory: windows }).into());
         }
     }
     let machine = Mcs::new(device, cpu, &wanted.owner, elf.resource_table().addr, checksum::sha256(file))?;
@@ -109,7 +111,7 @@ fn bulk_window(shared: Region) -> Option<Region> {
 }
 
 /// MICA's rule: the core's number times the length of a window, from the beginning of the shared memory on.
-fn window(cpu: u32, shared: Region) -> Result<Region, MachineError> {
+fn window(cpu: u32, shared: Region) -> Result<Region, McsError> {
     let base = shared.base.saturating_add(u64::from(cpu) * WINDOW_LEN);
     let window = Region { base, len: WINDOW_LEN };
     // Addresses in rings have 32 bits.
@@ -117,7 +119,7 @@ fn window(cpu: u32, shared: Region) -> Result<Region, MachineError> {
     if cpu > 0 && shared.contains(window) && below.contains(window) {
         Ok(window)
     } else {
-        Err(MachineError::NoWindow { cpu, memory: shared })
+        Err(McsError::NoWindow { cpu, memory: shared })
     }
 }
 

@@ -130,6 +130,7 @@ fn client_conf(request: &Request<'_>) -> Result<(ClientConf, Vec<Warning>), Bund
         conf.set(*key, value)?;
     }
     conf.set(Key::ClientPath, layout::FIRMWARE)?;
+    conf.set(Key::Board, &request.board.name)?;
     conf.set(Key::FirmwareCrc32, &checksum::crc32(request.firmware))?;
     conf.set(Key::FirmwareSha256, &checksum::sha256(request.firmware))?;
     if request.client_conf.is_none() && conf.cpu().is_none() && takes_one_cpu(&conf) {

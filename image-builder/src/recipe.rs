@@ -145,7 +145,7 @@ fn files(table: &Table<'_>) -> Result<BTreeMap<ImagePath, PathBuf>, RecipeError>
 /// The keys of `client.conf` as they are written there, each value checked.
 fn settings(table: &Table<'_>) -> Result<Vec<(Key, String)>, LineError> {
     // The builder alone knows where it puts the firmware, and what it read.
-    let own = [Key::ClientPath, Key::FirmwareCrc32, Key::FirmwareSha256];
+    let own = [Key::ClientPath, Key::Board, Key::FirmwareCrc32, Key::FirmwareSha256];
     let keys = || Key::ALL.into_iter().filter(|key| !own.contains(key));
     table.only(&keys().map(Key::as_str).collect::<Vec<_>>())?;
     let given = keys().filter_map(|key| Some((key, table.get(key.as_str())?)));

@@ -12,7 +12,8 @@ fn main() {
         let directory = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         println!("cargo:rustc-link-arg-bins=-T{directory}/image.ld");
         println!("cargo:rerun-if-env-changed={BASE}");
-        if let Ok(base) = env::var(BASE) {
+        let of_raspberry = env::var_os("CARGO_FEATURE_RPI4").map(|_| "0x7b000000".to_owned());
+        if let Some(base) = env::var(BASE).ok().or(of_raspberry) {
             println!("cargo:rustc-link-arg-bins=--defsym=rtos_base={base}");
         }
         // The default of 64 KiB would pad the file to several times its content.

@@ -36,7 +36,13 @@ impl Artifacts {
     /// The path of the first artifact that is not there.
     pub fn in_directory(directory: &Path) -> Result<Self, PathBuf> {
         let artifacts = Self { directory: directory.to_path_buf() };
-        let all = [artifacts.shim(), artifacts.builder(), artifacts.rtos(), artifacts.hello()];
+        let all = [
+            artifacts.shim(),
+            artifacts.builder(),
+            artifacts.rtos(),
+            artifacts.rtos_rpi4(),
+            artifacts.hello(),
+        ];
         match all.into_iter().find(|path| !path.is_file()) {
             Some(missing) => Err(missing),
             None => Ok(artifacts),
@@ -65,6 +71,12 @@ impl Artifacts {
     #[must_use]
     pub fn rtos(&self) -> PathBuf {
         self.directory.join("test-rtos.elf")
+    }
+
+    /// The test RTOS as it would be on a Raspberry Pi 4: linked at 0x7b000000, without PSCI.
+    #[must_use]
+    pub fn rtos_rpi4(&self) -> PathBuf {
+        self.directory.join("test-rtos-rpi4.elf")
     }
 
     /// The test RTOS as an image archive, known as [`Artifacts::HELLO`].

@@ -1,4 +1,4 @@
-//! Builds the agent (`agent/`) that the qemu pedestal puts on core 0 of the emulated board, and makes the shim small.
+//! Builds the agents (`agent/`) that the qemu pedestal puts on core 0 of an emulated board, and makes the shim small.
 //!
 //! The agent is a freestanding program for another CPU than the shim's, so it is not a dependency: this runs the same
 //! `rustc` once more. A build without the `aarch64-unknown-none-softfloat` target says how to get it.
@@ -19,6 +19,7 @@ fn main() {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
     build_agent(&rustc, Path::new("agent"), &out.join("agent.bin"));
+    build_agent(&rustc, Path::new("agent/raspi4b"), &out.join("agent-raspi4b.bin"));
     println!("cargo:rustc-env=MICRUN_RUSTC_VERSION={}", version(&rustc));
 }
 

@@ -31,6 +31,10 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 pub(crate) const RTOS: [&str; 7] =
     ["--release", "-p", "test-rtos", "--features", "image", "--target", rustup::FIRMWARE];
 
+/// The same like an image for the Raspberry Pi 4.
+pub(crate) const RTOS_RPI4: [&str; 7] =
+    ["--release", "-p", "test-rtos", "--features", "image,rpi4", "--target", rustup::FIRMWARE];
+
 /// Builds everything.
 ///
 /// # Errors
@@ -44,6 +48,7 @@ pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts>
     sh::run(workspace.cargo().args(["build", "--release", "-p", "image-builder"]))?;
     put(&workspace.target.join("release/micrun-image-builder"), &directory.join("bin/micrun-image-builder"))?;
     steps.next("building the test RTOS");
+    put(&built_rtos(workspace, RTOS_RPI4)?, &directory.join("test-rtos-rpi4.elf"))?;
     put(&rtos(workspace)?, &directory.join("test-rtos.elf"))?;
     steps.next("making the image");
     bundle(workspace, &directory)?;
@@ -78,7 +83,11 @@ pub(crate) fn fake_shim(workspace: &Workspace) -> Result<PathBuf> {
 /// # Errors
 /// It does not build.
 pub(crate) fn rtos(workspace: &Workspace) -> Result<PathBuf> {
-    sh::run(workspace.cargo().arg("build").args(RTOS))?;
+    built_rtos(workspace, RTOS)
+}
+
+fn built_rtos(workspace: &Workspace, arguments: [&str; 7]) -> Result<PathBuf> {
+    sh::run(workspace.cargo().arg("build").args(arguments))?;
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 

@@ -8,12 +8,13 @@ use crate::workspace::Workspace;
 use crate::{build, no_arguments, setup, sh};
 
 /// Cargo's checks, in the order of how quickly they find something.
-fn checks() -> [Vec<&'static str>; 4] {
+fn checks() -> [Vec<&'static str>; 5] {
     const STRICT: [&str; 3] = ["--", "-D", "warnings"];
     [
         vec!["fmt", "--all", "--check"],
         [&["clippy", "--workspace", "--all-targets"][..], &STRICT].concat(),
         [&["clippy"][..], &build::RTOS, &STRICT].concat(),
+        [&["clippy"][..], &build::RTOS_RPI4, &STRICT].concat(),
         vec!["doc", "--workspace", "--no-deps", "--document-private-items"],
     ]
 }

@@ -4,6 +4,7 @@
 
 mod amp;
 mod bench;
+mod boards;
 mod build;
 mod demo;
 mod dist;
@@ -64,6 +65,12 @@ const TASKS: [Task; 14] = [
         arguments: "--fast [--shell | TEST]",
         about: "boot an arm64 Linux beside a core for firmware and run tests in it",
         run: amp::task,
+    },
+    Task {
+        name: "boards",
+        arguments: "",
+        about: "check board files against their device tree overlays",
+        run: boards::task,
     },
     Task {
         name: "lint",

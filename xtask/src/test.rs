@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::setup::{self, Tools};
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{amp, build, fuzz, model, no_arguments};
+use crate::{amp, boards, build, fuzz, model, no_arguments};
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
@@ -33,6 +33,7 @@ fn all(count: &mut Count) -> Result<()> {
     steps.next("looking for what is missing");
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
+    boards::check(&tools.qemu)?;
     steps.next("unit tests");
     let units =
         ["test", "--workspace", "--exclude", "qemu-tests", "--exclude", "cri-tests", "--no-fail-fast"];

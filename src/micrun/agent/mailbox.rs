@@ -1,14 +1,16 @@
 //! How the shim and the agent talk: one page of guest RAM, written by both, announced by doorbells.
 //!
-//! This file is compiled into both. All fields are little endian; offsets are bytes from [`ADDR`]. The host writes a
-//! command, then its number to [`COMMAND`], and rings vector [`VECTOR_COMMAND`]; the agent writes [`RESULT`], then the
+//! This file is compiled into both. All fields are little endian; offsets are bytes from [`MAILBOX`]. The host writes a
+//! command, then its number to [`COMMAND`], and rings vector [`VECTOR_COMMAND`] or sends [`BYTE_COMMAND`]; the agent writes [`RESULT`], then the
 //! same number to [`REPLY`], and rings the host.
 #![allow(dead_code, reason = "each side uses its part")]
 
-/// Where the agent is linked: 2 MiB into guest RAM, behind the device tree that QEMU writes at every reset.
-pub const AGENT: u64 = 0x4020_0000;
-/// Guest physical address of the mailbox page.
-pub const ADDR: u64 = 0x4021_0000;
+/// Where the agent is linked on `virt`: 2 MiB into guest RAM, behind the device tree that QEMU writes at every reset.
+pub const VIRT_AGENT: u64 = 0x4020_0000;
+/// Where it is on `raspi4b`, 2 MiB into guest RAM as well.
+pub const RASPI4B_AGENT: u64 = 0x20_0000;
+/// The mailbox page, from the agent on.
+pub const MAILBOX: u64 = 0x1_0000;
 /// Bytes of the mailbox page.
 pub const LEN: usize = 0x1000;
 
@@ -27,6 +29,9 @@ pub const REPLY: usize = 0x18;
 /// i32: its PSCI result.
 pub const RESULT: usize = 0x1c;
 
+/// The agent's own words on `raspi4b`, 16 bytes per core. The host leaves them alone.
+pub const CORES: usize = 0x100;
+
 /// [`STATUS`]: the agent serves ("GARM").
 pub const READY: u32 = 0x4d52_4147;
 /// [`STATUS`]: the agent gave up; the low byte says at which step.
@@ -43,3 +48,10 @@ pub const VECTOR_KICK: u16 = 0;
 pub const VECTOR_COMMAND: u16 = 1;
 /// The host's peer id at the doorbell device; the agent's is 0.
 pub const HOST_PEER: u16 = 1;
+
+/// `raspi4b`: the host kicks the firmware.
+pub const BYTE_KICK: u8 = b'k';
+/// `raspi4b`: the host has a command.
+pub const BYTE_COMMAND: u8 = b'c';
+/// `raspi4b`: the host is rung.
+pub const BYTE_RING: u8 = b'r';

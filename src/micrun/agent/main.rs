@@ -60,7 +60,7 @@ fn write32(addr: u64, value: u32) {
 }
 
 fn mailbox(field: usize) -> u64 {
-    mailbox::ADDR + field as u64
+    mailbox::VIRT_AGENT + mailbox::MAILBOX + field as u64
 }
 
 /// Makes earlier writes visible to the other cores, devices and the host process.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::check;
 use crate::config::{Config, FILE, RuntimeOptions};
 
 /// Under this name the binary is for people.
@@ -24,19 +25,22 @@ Prints what a container was made with: each key, its value, and who says so. Wit
 pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let words: Vec<String> = words.collect();
     let answer = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["config", "show", rest @ ..] => show(rest),
-        ["-h" | "--help" | "help"] => Ok(USAGE.to_owned()),
-        _ => Err(format!("{NAME} config show is all there is; {NAME} --help")),
+        ["config", "show", rest @ ..] => show(rest).map(|text| (text, true)),
+        ["check", rest @ ..] => check::check(rest),
+        ["-h" | "--help" | "help"] => Ok((format!("{USAGE}{}", check::USAGE), true)),
+        _ => Err(format!("{NAME} config show and {NAME} check are all there is; {NAME} --help")),
     };
-    let said = answer.and_then(|text| {
+    let said = answer.and_then(|(text, yes)| {
         let mut stdout = io::stdout();
         stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
-            .map_err(|error| format!("stdout: {error}"))
+            .map_err(|error| format!("stdout: {error}"))?;
+        Ok(yes)
     });
     match said {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
             eprintln!("{NAME}: {failure}");
             ExitCode::FAILURE

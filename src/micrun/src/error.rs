@@ -198,6 +198,7 @@ fn machine(error: &MachineError) -> Kind {
         }
         MachineError::Mcs(error) if error.is_the_callers() => Kind::InvalidArgument,
         MachineError::Mcs(_) => Kind::FailedPrecondition,
+        MachineError::NotEmulated(_) => Kind::InvalidArgument,
         MachineError::Remoteproc(error) if error.is_in_use() => Kind::FailedPrecondition,
         MachineError::Remoteproc(error) if error.is_the_callers() => Kind::InvalidArgument,
         MachineError::Unsupported(_) => Kind::Unimplemented,

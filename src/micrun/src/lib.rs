@@ -9,6 +9,7 @@
 
 pub mod bundle;
 pub mod channel;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod console;

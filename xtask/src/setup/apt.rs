@@ -14,11 +14,12 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need { program: "cc", probe: &["--version"], packages: &["gcc", "libc6-dev"] },
     Need { program: "containerd", probe: &["--version"], packages: &["containerd"] },
     Need { program: "ctr", probe: &["--version"], packages: &["containerd"] },
     Need { program: "runc", probe: &["--version"], packages: &["runc"] },
+    Need { program: "fdtoverlay", probe: &["--version"], packages: &["device-tree-compiler"] },
 ];
 
 /// The package with `qemu-system-aarch64`.

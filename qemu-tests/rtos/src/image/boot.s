@@ -35,10 +35,12 @@ _start:
     msr cptr_el2, x0
     msr hstr_el2, xzr
     // GIC CPU interface through system registers, for EL1 too.
+    .if {gicv3}
     mrs x0, S3_4_C12_C9_5
     mov x1, #9
     orr x0, x0, x1
     msr S3_4_C12_C9_5, x0
+    .endif
     ldr x0, =SPSR
     msr spsr_el2, x0
     adr x0, at_el1

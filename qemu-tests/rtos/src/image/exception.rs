@@ -8,7 +8,7 @@ use openamp::state::{CPU_OFF, Report};
 use test_rtos::fault;
 
 use super::scheduler::{self, Task};
-use super::{LINK, cpu, gic, power, table, timer};
+use super::{LINK, cpu, gic, power, psci, table, timer};
 
 global_asm!(include_str!("exception.s"), interrupt = sym interrupt, fault = sym fault);
 
@@ -32,7 +32,7 @@ extern "C" fn interrupt() {
 ///
 /// Runs in the interrupt handler, so that the core goes off whatever its tasks are doing.
 pub fn kicked() {
-    if table::state() == CPU_OFF && !DEAF.load(Ordering::Relaxed) {
+    if psci::AVAILABLE && table::state() == CPU_OFF && !DEAF.load(Ordering::Relaxed) {
         power::off();
     }
     scheduler::wake(Task::Link);

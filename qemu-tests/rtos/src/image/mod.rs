@@ -7,6 +7,7 @@ mod boot;
 mod cpu;
 mod exception;
 mod exclusive;
+#[cfg_attr(feature = "rpi4", path = "gic400.rs")]
 mod gic;
 mod link;
 mod power;

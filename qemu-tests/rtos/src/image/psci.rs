@@ -23,8 +23,14 @@ pub fn use_conduit(from_el2: bool) {
     SMC.store(from_el2, Ordering::Relaxed);
 }
 
-/// Ends this core by `call`. If the platform refuses, it sleeps instead.
+/// False in an image for a platform that it does not expect to have PSCI.
+pub const AVAILABLE: bool = !cfg!(feature = "rpi4");
+
+/// Ends this core by `call`. If the platform refuses, or is not asked, it sleeps instead.
 pub fn end(call: Call) -> ! {
+    if !AVAILABLE {
+        super::cpu::sleep_forever()
+    }
     let call = call as u64;
     if SMC.load(Ordering::Relaxed) {
         // SAFETY: the call takes no memory; if it returns, x0 to x17 may have changed.

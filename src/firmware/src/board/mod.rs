@@ -74,7 +74,7 @@ pub struct Console {
 }
 
 /// Device trees by which Linux gives memory and core away: names of overlay sources, and what they are applied to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceTree {
     /// Overlay for `/dev/mcs`.
     pub mcs: Option<String>,
@@ -82,6 +82,17 @@ pub struct DeviceTree {
     pub remoteproc: Option<String>,
     /// The board's tree in Linux, as the kernel names the compiled file.
     pub base: Option<String>,
+    /// Words of an address in the root of that tree.
+    pub address_cells: u32,
+    /// Words of a size.
+    pub size_cells: u32,
+}
+
+impl Default for DeviceTree {
+    /// No overlays, and cells as most trees for 64-bit Arm have them.
+    fn default() -> DeviceTree {
+        DeviceTree { mcs: None, remoteproc: None, base: None, address_cells: 2, size_cells: 2 }
+    }
 }
 
 /// How Linux, with the overlay, gets onto the board. For people.

@@ -202,9 +202,16 @@ fn console(table: &Table<'_>) -> Result<Console, LineError> {
 }
 
 fn device_tree(table: &Table<'_>) -> Result<DeviceTree, LineError> {
-    table.only(&["mcs", "remoteproc", "base"])?;
+    table.only(&["mcs", "remoteproc", "base", "address-cells", "size-cells"])?;
+    let cells = |key| table.get(key).map_or(Ok(2), |value| number(&value, 1..=2));
     let file = |key| table.get(key).map(|value| Ok(value.text()?.to_owned())).transpose();
-    Ok(DeviceTree { mcs: file("mcs")?, remoteproc: file("remoteproc")?, base: file("base")? })
+    Ok(DeviceTree {
+        mcs: file("mcs")?,
+        remoteproc: file("remoteproc")?,
+        base: file("base")?,
+        address_cells: cells("address-cells")?,
+        size_cells: cells("size-cells")?,
+    })
 }
 
 fn boot(table: &Table<'_>) -> Result<Boot, LineError> {

@@ -79,11 +79,13 @@ pub enum Key {
     FirmwareSha256,
     /// `FirmwareCheck` of `[Micrun]`.
     FirmwareCheck,
+    /// `Board` of `[Micrun]`.
+    Board,
 }
 
 impl Key {
     /// All keys in canonical order, which is that of MICA's documentation, then ours.
-    pub const ALL: [Key; 22] = [
+    pub const ALL: [Key; 23] = [
         Key::Name,
         Key::ClientPath,
         Key::Cpu,
@@ -106,6 +108,7 @@ impl Key {
         Key::FirmwareCrc32,
         Key::FirmwareSha256,
         Key::FirmwareCheck,
+        Key::Board,
     ];
 
     /// The key as MICA writes it.
@@ -133,6 +136,7 @@ impl Key {
             Key::FirmwareCrc32 => "FirmwareCRC32",
             Key::FirmwareSha256 => "FirmwareSHA256",
             Key::FirmwareCheck => "FirmwareCheck",
+            Key::Board => "Board",
         }
     }
 
@@ -145,7 +149,8 @@ impl Key {
             | Key::AutoCloseTimeout
             | Key::FirmwareCrc32
             | Key::FirmwareSha256
-            | Key::FirmwareCheck => Section::Micrun,
+            | Key::FirmwareCheck
+            | Key::Board => Section::Micrun,
             _ => Section::Mica,
         }
     }
@@ -172,6 +177,7 @@ impl Key {
             | Key::ConsoleInputRate
             | Key::StopTimeout
             | Key::AutoCloseTimeout => 31,
+            Key::Board => 40,
             Key::FirmwareSha256 => 64,
             Key::IoMem | Key::Network => 511,
         }

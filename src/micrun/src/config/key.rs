@@ -128,7 +128,7 @@ pub const TABLE: [Spec; 27] = {
     use client_conf::Key as Conf;
     let vcpus = Kind::Number(0, MOST_VCPUS, "virtual CPUs");
     [
-        Spec::new(Board, "board", Kind::Text, "pedestal").node().annotation(&["board"]),
+        Spec::new(Board, "board", Kind::Text, "pedestal").node().conf(Conf::Board).annotation(&["board"]),
         Spec::new(Pedestal, "pedestal", Kind::Text, "pedestal")
             .node()
             .conf(Conf::Pedestal)

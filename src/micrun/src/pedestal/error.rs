@@ -49,6 +49,11 @@ pub enum MachineError {
     /// Somebody else has the core.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// QEMU has no machine like the board.
+    #[error(
+        "board {0} cannot be emulated: QEMU has no machine for it; pedestal qemu is for firmware of other boards"
+    )]
+    NotEmulated(String),
     /// This pedestal cannot do that.
     #[error("{0}")]
     Unsupported(&'static str),

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
 
-use super::ram::{Ram, SIZE};
+use super::ram::Ram;
 use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use crate::resources::CoreLimits;
 use crate::sys::page_size;
-use firmware::board::Region;
+use firmware::board::{self, Region};
 use firmware::elf::Elf;
 use openamp::debug_ring::{self, Reader, Writer};
 use openamp::placement::Placement;
@@ -52,6 +52,7 @@ pub(super) struct FakeCore {
 struct Switch {
     paused: Arc<AtomicBool>,
     bell: Arc<EventFd>,
+    memory: u64,
 }
 
 struct Firmware {
@@ -75,7 +76,7 @@ impl FakeCore {
         let (bell, end) =
             event().and_then(|bell| Ok((bell, event()?))).map_err(MachineError::system("eventfd"))?;
         Ok(FakeCore {
-            ram: Ram::new()?,
+            ram: Ram::new(board::Machine::Virt)?,
             window,
             bulk,
             table: elf.resource_table().addr,
@@ -284,7 +285,11 @@ impl Machine for FakeCore {
     }
 
     fn control(&self) -> Option<Arc<dyn Control>> {
-        Some(Arc::new(Switch { paused: self.paused.clone(), bell: self.bell.clone() }))
+        Some(Arc::new(Switch {
+            paused: self.paused.clone(),
+            bell: self.bell.clone(),
+            memory: self.ram.size(),
+        }))
     }
 }
 
@@ -308,6 +313,6 @@ impl Control for Switch {
     }
 
     fn memory(&self) -> u64 {
-        SIZE
+        self.memory
     }
 }

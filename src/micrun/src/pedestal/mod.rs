@@ -163,9 +163,10 @@ pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, L
             let name = wanted.remoteproc.as_deref();
             return Ok(Loaded::Managed(Arc::new(remoteproc::load(name, &wanted.owner, file)?)));
         }
-        "qemu" => {
-            load_emulated(wanted, file, |_, cpu, _, _| Ok(Box::new(qemu::Qemu::new(cpu, nursery.clone())?)))?
-        }
+        "qemu" => load_emulated(wanted, file, |board, cpu, _, _| {
+            let machine = board.machine.ok_or_else(|| MachineError::NotEmulated(board.name.clone()))?;
+            Ok(Box::new(qemu::Qemu::new(machine, cpu, nursery.clone())?))
+        })?,
         #[cfg(any(test, feature = "fake-core"))]
         "fake" => load_emulated(wanted, file, |board, cpu, window, elf| {
             Ok(Box::new(fake::FakeCore::new(window, board.bulk_window(cpu), elf)?))

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use firmware::board::Machine;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use shmem::{Fault, Mapping, Memory, barrier};
@@ -11,12 +12,21 @@ use super::super::{Affinity, MachineError};
 use super::doorbell::Doorbell;
 use super::mailbox as m;
 
-/// The agent's code, built by `build.rs`.
-static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.bin"));
+/// The agents' code, built by `build.rs`.
+static VIRT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.bin"));
+static RASPI4B: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent-raspi4b.bin"));
 
 /// While an answer is owed the mailbox is looked at this often even if no doorbell rings: a ring before QEMU knows
 /// the peer is lost silently.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Where the agent begins.
+pub(super) fn address(machine: Machine) -> u64 {
+    match machine {
+        Machine::Virt => m::VIRT_AGENT,
+        Machine::Raspi4b => m::RASPI4B_AGENT,
+    }
+}
 
 /// The mailbox page, and what was written there last.
 #[derive(Debug)]
@@ -30,9 +40,13 @@ pub(super) struct Agent {
 
 impl Agent {
     /// Puts the agent into guest RAM.
-    pub(super) fn load(ram: &Ram) -> Result<Agent, MachineError> {
-        ram.write(m::AGENT, IMAGE)?;
-        Ok(Agent { mailbox: ram.map(m::ADDR, m::LEN)?, number: 0, asked: false })
+    pub(super) fn load(ram: &Ram, machine: Machine) -> Result<Agent, MachineError> {
+        let image = match machine {
+            Machine::Virt => VIRT,
+            Machine::Raspi4b => RASPI4B,
+        };
+        ram.write(address(machine), image)?;
+        Ok(Agent { mailbox: ram.map(address(machine) + m::MAILBOX, m::LEN)?, number: 0, asked: false })
     }
 
     /// Waits until the agent serves. `ended` is asked now and then whether there is any point in waiting.

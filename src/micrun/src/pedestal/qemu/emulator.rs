@@ -12,13 +12,15 @@ use nix::unistd::pipe2;
 
 use super::super::cpus;
 use super::super::nursery::Nursery;
-use super::super::ram::{Ram, SIZE};
+use super::super::ram::Ram;
 use super::super::{Control, Death, MachineError, Process};
-use super::doorbell::{Doorbell, VECTORS};
-use super::mailbox;
+use super::agent;
+use super::doorbell::Doorbell;
+use super::ivshmem::VECTORS;
 use super::qmp::Qmp;
 use crate::resources::CoreLimits;
 use crate::sys;
+use firmware::board::Machine;
 
 /// Path of the emulator, instead of the one that `PATH` finds.
 const PROGRAM_VARIABLE: &str = "MICRUN_QEMU";
@@ -30,6 +32,7 @@ const MESSAGE_LIMIT: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Emulator {
     program: String,
+    machine: Machine,
     child: Child,
     pidfd: OwnedFd,
     monitor: Arc<Monitor>,
@@ -44,6 +47,7 @@ pub(super) struct Emulator {
 pub(super) struct Monitor {
     qmp: Qmp,
     process: Process,
+    memory: u64,
 }
 
 impl Control for Monitor {
@@ -61,23 +65,23 @@ impl Control for Monitor {
     }
 
     fn memory(&self) -> u64 {
-        SIZE
+        self.memory
     }
 }
 
 impl Emulator {
-    /// Starts QEMU with cores 0 to `cpu`.
+    /// Starts QEMU with the cores that `machine` must have for firmware on core `cpu`.
     pub(super) fn start(
         ram: &Ram,
         doorbell: &Doorbell,
-        cpu: u32,
+        (machine, cpu): (Machine, u32),
         nursery: &Nursery,
     ) -> Result<Emulator, MachineError> {
         let program = program();
         let (qmp, theirs) = Qmp::new().map_err(MachineError::system("the emulator's monitor"))?;
         let inherited = [ram.as_fd().as_raw_fd(), doorbell.client().as_raw_fd(), theirs.as_raw_fd()];
         let mut command = Command::new(&program);
-        command.args(arguments(inherited, cpu));
+        command.args(arguments(inherited, ram.size() >> 20, machine, cpu));
         let (complaints, stderr) =
             pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(MachineError::system("a pipe"))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
@@ -93,15 +97,18 @@ impl Emulator {
             let _ = child.kill().and_then(|()| child.wait());
             MachineError::System { what: "watching the emulator", source }
         })?;
-        let monitor = Arc::new(Monitor { qmp, process });
-        Ok(Emulator { program, child, pidfd, monitor, complaints: complaints.into(), end: None })
+        let monitor = Arc::new(Monitor { qmp, process, memory: ram.size() });
+        Ok(Emulator { program, machine, child, pidfd, monitor, complaints: complaints.into(), end: None })
     }
 
     /// If it ended already: why, in its own words.
     pub(super) fn early_end(&mut self) -> Option<MachineError> {
         self.death()?;
         let (death, last_words) = self.end.as_ref()?;
-        let message = last_words.clone().unwrap_or_else(|| format!("{death:?}"));
+        let mut message = last_words.clone().unwrap_or_else(|| format!("{death:?}"));
+        if self.machine == Machine::Raspi4b && message.contains("-machine help") {
+            message = "it has no machine raspi4b, which QEMU 9 and newer have".to_owned();
+        }
         Some(MachineError::Ended { program: self.program.clone(), message })
     }
 
@@ -177,16 +184,13 @@ fn program() -> String {
     std::env::var(PROGRAM_VARIABLE).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| PROGRAM.to_owned())
 }
 
-fn arguments([ram, bell, monitor]: [RawFd; 3], cpu: u32) -> Vec<String> {
-    let machine = "virt,gic-version=3,highmem=off,acpi=off,usb=off,memory-backend=ram";
-    let size = SIZE >> 20;
-    [
-        "-machine",
-        machine,
-        "-cpu",
-        "cortex-a53",
-        "-smp",
-        &(cpu + 1).to_string(),
+fn arguments([ram, bell, monitor]: [RawFd; 3], size: u64, machine: Machine, cpu: u32) -> Vec<String> {
+    let (of_machine, first_to_last) = match machine {
+        Machine::Virt => (virt(cpu), 0..=0),
+        // It has four cores, all of which run from the beginning.
+        Machine::Raspi4b => (raspi4b(), 0..=3),
+    };
+    let common = [
         "-m",
         &format!("{size}M"),
         // Multi-threaded translation, with a small cache: firmware is small.
@@ -196,21 +200,14 @@ fn arguments([ram, bell, monitor]: [RawFd; 3], cpu: u32) -> Vec<String> {
         &format!("memory-backend-file,id=ram,size={size}M,mem-path=/proc/self/fd/{ram},share=on"),
         "-chardev",
         &format!("socket,id=bell,fd={bell}"),
-        "-device",
-        &format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}"),
         "-chardev",
         &format!("socket,id=qmp,fd={monitor}"),
         "-mon",
         "chardev=qmp,mode=control",
-        // The code is in RAM already; this only sets where core 0 begins.
-        "-device",
-        &format!("loader,addr={:#x},cpu-num=0", mailbox::AGENT),
         "-nodefaults",
         "-no-user-config",
         "-no-reboot",
         "-display",
-        "none",
-        "-serial",
         "none",
         "-monitor",
         "none",
@@ -218,8 +215,27 @@ fn arguments([ram, bell, monitor]: [RawFd; 3], cpu: u32) -> Vec<String> {
         "-sandbox",
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]
-    .map(str::to_owned)
-    .to_vec()
+    .map(str::to_owned);
+    // The code is in RAM already; this only sets where cores begin.
+    let begin =
+        |core| ["-device".to_owned(), format!("loader,addr={:#x},cpu-num={core}", agent::address(machine))];
+    of_machine.into_iter().chain(common).chain(first_to_last.flat_map(begin)).collect()
+}
+
+/// The firmware's core is the last, so that there is none for nothing.
+fn virt(cpu: u32) -> Vec<String> {
+    let machine = "virt,gic-version=3,highmem=off,acpi=off,usb=off,memory-backend=ram";
+    let cores = (cpu + 1).to_string();
+    let doorbell = format!("ivshmem-doorbell,addr=1,chardev=bell,vectors={VECTORS}");
+    ["-machine", machine, "-cpu", "cortex-a53", "-smp", &cores, "-device", &doorbell, "-serial", "none"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// The first serial line is the doorbell; what firmware says on the second is heard by nobody.
+fn raspi4b() -> Vec<String> {
+    let machine = "raspi4b,memory-backend=ram";
+    ["-machine", machine, "-serial", "chardev:bell", "-serial", "null"].map(str::to_owned).to_vec()
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! The `qemu` pedestal: a core emulated in QEMU's `virt` board, the embedded default.
+//! The `qemu` pedestal: a core emulated in QEMU's `virt` board, the embedded default, or in its `raspi4b` for firmware of
+//! the Raspberry Pi 4.
 //!
 //! Guest RAM is a memfd that both QEMU and we map; the agent runs on core 0, the firmware on its own core; doorbells
-//! are an ivshmem device. A machine lives for one start: the emulator does not see code that is rewritten under it.
+//! are an ivshmem device, or a serial line. A machine lives for one start: the emulator does not see code that is rewritten under it.
 //! Everything QEMU needs is an inherited descriptor, so nothing has a name on disk that could be left behind.
 
 mod agent;
 mod doorbell;
 mod emulator;
+mod ivshmem;
 #[path = "../../../agent/mailbox.rs"]
 mod mailbox;
 mod qmp;
@@ -23,6 +25,7 @@ use super::{Affinity, Control, Death, Machine, MachineError, Process};
 use agent::Agent;
 use doorbell::Doorbell;
 use emulator::Emulator;
+use firmware::board;
 
 /// From `exec` to an answering agent takes 40 to 560 ms on busy machines (measured); slower means broken.
 const BOOT_DEADLINE: Duration = Duration::from_secs(20);
@@ -30,6 +33,7 @@ const BOOT_DEADLINE: Duration = Duration::from_secs(20);
 /// One emulated board whose firmware runs on core `cpu`.
 #[derive(Debug)]
 pub struct Qemu {
+    machine: board::Machine,
     cpu: u32,
     ram: Ram,
     doorbell: Doorbell,
@@ -40,10 +44,10 @@ pub struct Qemu {
 
 impl Qemu {
     /// Prepares RAM, doorbells and agent. No process is started.
-    pub fn new(cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
-        let ram = Ram::new()?;
-        let agent = Agent::load(&ram)?;
-        Ok(Qemu { cpu, ram, doorbell: Doorbell::new()?, agent, nursery, emulator: None })
+    pub fn new(machine: board::Machine, cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
+        let ram = Ram::new(machine)?;
+        let agent = Agent::load(&ram, machine)?;
+        Ok(Qemu { machine, cpu, ram, doorbell: Doorbell::new(machine)?, agent, nursery, emulator: None })
     }
 }
 
@@ -57,7 +61,8 @@ impl Machine for Qemu {
     }
 
     fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
-        let mut emulator = Emulator::start(&self.ram, &self.doorbell, self.cpu, &self.nursery)?;
+        let mut emulator =
+            Emulator::start(&self.ram, &self.doorbell, (self.machine, self.cpu), &self.nursery)?;
         let mut hopeless = || emulator.early_end().or_else(|| give_up().then_some(MachineError::GivenUp));
         self.agent.wait_ready(&self.doorbell, BOOT_DEADLINE, &mut hopeless)?;
         self.agent.cpu_on(&self.doorbell, self.cpu, entry, BOOT_DEADLINE, &mut hopeless)?;

@@ -53,7 +53,7 @@ fn request(firmware: &[u8]) -> Request<'_> {
 /// What `client.conf` says of the firmware.
 fn sums(firmware: &[u8]) -> String {
     let (crc, sha) = (checksum::crc32(firmware), checksum::sha256(firmware));
-    format!("[Micrun]\nFirmwareCRC32={crc}\nFirmwareSHA256={sha}\n")
+    format!("[Micrun]\nFirmwareCRC32={crc}\nFirmwareSHA256={sha}\nBoard=qemu-arm64\n")
 }
 
 fn refusal(firmware: &TestElf) -> String {

@@ -48,7 +48,7 @@ fn an_image_of_our_own_is_shown_whole() {
         "  entry    0x7a000000\n\nsegments\n  0   0x7a000000  code, 4 bytes, 4 of them from the file\n",
         "resource table at 0x7a001000, 88 bytes\n  0x014  vdev 7 (rpmsg)",
         "services named in the loaded bytes\n  rpmsg-tty\n",
-        "client.conf\n  CPU=3\n  ClientPath=/firmware.elf\n  FirmwareCRC32=",
+        "client.conf\n  Board=qemu-arm64\n  CPU=3\n  ClientPath=/firmware.elf\n  FirmwareCRC32=",
         "    0x70060000..0x70080000      128 KiB    window of cpu 3\n",
         "  rtos memory [##",
     ] {

@@ -28,8 +28,19 @@ impl Trees {
         let base = place.join("virt.dtb");
         let machine = format!("virt,gic-version=3,dumpdtb={}", base.display());
         let (cores, memory) = (board.cpus.to_string(), format!("{}M", board.dram[0].len >> 20));
-        let arguments =
-            ["-machine", &machine, "-cpu", "cortex-a53", "-smp", &cores, "-m", &memory, "-display", "none"];
+        let arguments = [
+            "-machine",
+            &machine,
+            "-cpu",
+            "cortex-a53",
+            "-smp",
+            &cores,
+            "-m",
+            &memory,
+            "-nodefaults",
+            "-display",
+            "none",
+        ];
         sh::read(sh::command(qemu).args(arguments))?;
         let last = board.default_cpu();
         sh::read(sh::command("fdtput").arg("-p").arg("-c").arg(&base).arg("/__symbols__"))?;

@@ -10,6 +10,8 @@ mod core;
 mod kernel_log;
 mod mcs;
 mod module;
+mod rproc;
+mod stubborn;
 mod suite;
 mod tests;
 mod wish;

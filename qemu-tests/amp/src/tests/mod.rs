@@ -6,6 +6,7 @@ mod mcs_device;
 mod mcs_firmware;
 mod pedestal;
 mod rproc_containers;
+mod rproc_driver;
 
 use std::io;
 
@@ -15,7 +16,7 @@ use crate::suite::Test;
 
 /// All of them, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Test> {
-    let firmware = [mcs_device::TESTS, mcs_firmware::TESTS];
+    let firmware = [mcs_device::TESTS, mcs_firmware::TESTS, rproc_driver::TESTS];
     let shim = [containers::TESTS, mcs_containers::TESTS, rproc_containers::TESTS];
     firmware.into_iter().chain(shim).flatten()
 }

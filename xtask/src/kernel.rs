@@ -52,15 +52,33 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 /// One does not build; a warning is an error.
 pub(crate) fn build(workspace: &Workspace, root: &BuildRoot, product: &Path) -> Result<Vec<PathBuf>> {
     let build = |module: &Module| {
+        let source = workspace.root.join(module.source);
+        let files: Vec<_> = fs::read_dir(source)?.collect::<Result<_, _>>()?;
+        let built = product.join(format!("{}.ko", module.name));
+        let sources = files.iter().map(fs::DirEntry::path).chain([root.path.join("complete")]);
+        if is_newer(&built, sources)? {
+            return Ok(built);
+        }
         let place = fresh(root, module.name)?;
-        for file in fs::read_dir(workspace.root.join(module.source))? {
-            let file = file?;
+        for file in files {
             fs::copy(file.path(), place.join(file.file_name()))?;
         }
         make(root, module.name)?;
         put(&place, module.name, product)
     };
     MODULES.iter().map(build).collect()
+}
+
+/// Whether `product` is there and newer than all `sources`.
+fn is_newer(product: &Path, sources: impl IntoIterator<Item = PathBuf>) -> Result<bool> {
+    let changed = |path: &Path| fs::metadata(path)?.modified();
+    let Ok(built) = changed(product) else { return Ok(false) };
+    for source in sources {
+        if changed(&source).with_context(|| source.display().to_string())? >= built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Builds Linux's modules for RPMsg with the oldest kernel's `root` into `product`, and gives their paths in the order

@@ -62,7 +62,7 @@ const TASKS: [Task; 15] = [
     },
     Task {
         name: "amp",
-        arguments: "--fast [--shell | TEST]",
+        arguments: "[--fast] [--shell] [TEST]",
         about: "boot an arm64 Linux beside a core for firmware and run tests in it",
         run: amp::task,
     },

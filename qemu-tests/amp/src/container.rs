@@ -101,6 +101,11 @@ impl Container {
         self.client.create(soon(), &request)
     }
 
+    /// The process that serves it.
+    pub fn server(&self) -> u32 {
+        self.server
+    }
+
     pub fn start(&self) -> Result<()> {
         let request = api::StartRequest { id: self.id.clone(), ..Default::default() };
         self.told(self.client.start(soon(), &request)).map(drop)

@@ -5,6 +5,7 @@
 //! test fails if it says so, and if the kernel has warned of something that it does not expect. Output is that of
 //! `cargo test`. A new test is a function in [`tests`] and a line in the table beside it.
 
+mod bench;
 mod container;
 mod core;
 mod kernel_log;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
+        [bench::BENCH] => bench::run(),
         [suite::ONE, name] => suite::run_one(name),
         [] => suite::run_all(""),
         [part] => suite::run_all(part),

@@ -19,6 +19,7 @@ const NAME: &str = "remoteproc-cpu3";
 const CLASS: &str = "/sys/class/remoteproc";
 const FIRMWARE: &str = "/lib/firmware";
 const TTY: &str = "/dev/ttyRPMSG0";
+const TTY_DEVICE: &str = "/sys/class/tty/ttyRPMSG0/device";
 
 /// The core, driven by a loaded `psci_rproc`. Its firmware file is gone after it.
 pub struct Rproc {
@@ -87,8 +88,14 @@ pub struct Tty {
 
 impl Tty {
     /// Waits for the console and opens it, raw.
+    ///
+    /// `rpmsg_tty` shows a terminal a moment before it can be written to, and who is faster takes Linux down. Binding its
+    /// channel once more is refused, but only when the driver has it whole.
     pub fn open() -> Result<Tty> {
         wait_for(TTY, DEADLINE, || Path::new(TTY).exists().then_some(()))?;
+        let channel = fs::canonicalize(TTY_DEVICE).context(TTY_DEVICE)?;
+        let name = channel.file_name().unwrap_or_default();
+        ensure!(fs::write(channel.join("driver/bind"), name.as_encoded_bytes()).is_err(), "bound twice");
         let mut options = OpenOptions::new();
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         options.read(true).write(true).custom_flags(flags.bits().cast_signed());

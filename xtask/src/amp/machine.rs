@@ -48,26 +48,47 @@ impl Machine {
     /// # Errors
     /// The guest says nothing of its tests' end within `limit`.
     pub(super) fn run(&self, words: &[String], limit: Duration) -> Result<Count> {
+        let mut count = None;
+        self.watch(words, limit, |line| {
+            count = count.or(Count::of(line));
+            count.is_some()
+        })?;
+        count.context("the guest ended before its tests did")
+    }
+
+    /// Boots and gives `words` to the guest's first program; all that it says.
+    ///
+    /// # Errors
+    /// The guest does not end within `limit`.
+    pub(super) fn lines(&self, words: &[String], limit: Duration) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        self.watch(words, limit, |line| {
+            lines.push(line.to_owned());
+            false
+        })?;
+        Ok(lines)
+    }
+
+    /// Boots and shows each line, until QEMU ends; soon after `look` has said that this was the last word of interest,
+    /// it is ended.
+    fn watch(&self, words: &[String], limit: Duration, mut look: impl FnMut(&str) -> bool) -> Result<()> {
         let mut qemu = self.command(words);
         qemu.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut running = Running(qemu.spawn().context("cannot start QEMU")?);
         let lines = lines_of(running.0.stdout.take().context("no pipe")?);
-        let (start, mut end) = (Instant::now(), Instant::now() + limit);
-        let mut count = None;
+        let (start, mut end, mut over) = (Instant::now(), Instant::now() + limit, false);
         loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     println!("  {:6.1} {line}", start.elapsed().as_secs_f32());
-                    if let Some(counted) = Count::of(&line) {
-                        (count, end) = (Some(counted), Instant::now() + FAREWELL);
+                    if look(&line) && !over {
+                        (over, end) = (true, Instant::now() + FAREWELL);
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) if count.is_some() => break,
-                Err(RecvTimeoutError::Timeout) => bail!("the guest's tests did not end within {limit:?}"),
+                Err(RecvTimeoutError::Timeout) if !over => bail!("the guest did not end within {limit:?}"),
+                Err(_) => return Ok(()),
             }
         }
-        count.context("the guest ended before its tests did")
     }
 
     /// Boots and lets a person talk to a shell in the guest. `exit` ends it.

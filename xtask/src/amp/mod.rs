@@ -41,7 +41,9 @@ struct Wish {
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let wish = parse(arguments)?;
     let workspace = Workspace::find()?;
-    let machine = prepare(&workspace, &mut Steps::new(STEPS))?;
+    let whole = !wish.fast && !wish.shell;
+    let mut steps = Steps::new(STEPS + if whole { build::STEPS } else { 0 });
+    let machine = prepare(&workspace, &mut steps, whole)?;
     if wish.shell {
         machine.shell()?;
         return Ok(ExitCode::SUCCESS);
@@ -56,7 +58,15 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 /// # Errors
 /// Something does not build, or the guest does not come to the end of its tests.
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result<Count> {
-    prepare(workspace, steps)?.run(&[], LIMIT)
+    prepare(workspace, steps, false)?.run(&[], LIMIT)
+}
+
+/// Builds everything and has the guest measure; gives all that it says.
+///
+/// # Errors
+/// As [`fast`].
+pub(crate) fn measure(workspace: &Workspace) -> Result<Vec<String>> {
+    prepare(workspace, &mut Steps::new(STEPS), false)?.lines(&["--bench".to_owned()], LIMIT)
 }
 
 fn parse(arguments: &[String]) -> Result<Wish> {
@@ -72,8 +82,8 @@ fn parse(arguments: &[String]) -> Result<Wish> {
     Ok(wish)
 }
 
-/// A machine that is ready to boot.
-fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<Machine> {
+/// A machine that is ready to boot; the `whole` one with containerd and the image of the test RTOS.
+fn prepare(workspace: &Workspace, steps: &mut Steps, whole: bool) -> Result<Machine> {
     let tools = workspace.tools();
     steps.next("looking for what is missing");
     let qemu = setup::for_demo(workspace)?;
@@ -99,6 +109,9 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<Machine> {
     files.add("/artifacts/test-rtos.elf", &rtos)?;
     files.add("/artifacts/other-rtos.elf", &other)?;
     files.add_modules(&loaded, &ours)?;
+    if whole {
+        add_containerd(workspace, steps, &mut files)?;
+    }
     let initrd = files.write(&directory.join("initramfs.cpio"))?;
     steps.next("booting the guest");
     let tree = board::device_tree(workspace, &root, &qemu, &directory)?;
@@ -129,11 +142,26 @@ pub(crate) fn boot_disk(workspace: &Workspace, disk: &Path, init: &str, limit: D
     Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: Some(disk.to_path_buf()) }.run(&[], limit)
 }
 
+/// containerd, the image, and whatever else the harness of the container tests asks for.
+fn add_containerd(workspace: &Workspace, steps: &mut Steps, files: &mut Initramfs) -> Result<()> {
+    let artifacts = build::all(workspace, steps)?;
+    for (file, place) in Guest::containerd(&workspace.tools())? {
+        files.add(place, &file)?;
+    }
+    files.add("/artifacts/hello.tar", &artifacts.hello())?;
+    let builder = for_the_guest(workspace, "image-builder", "micrun-image-builder")?;
+    files.add("/artifacts/bin/micrun-image-builder", &builder)
+}
+
 /// The tests, as a static program for the board.
 fn tests(workspace: &Workspace) -> Result<PathBuf> {
-    let arguments = ["build", "--release", "-p", "amp-tests", "--target", rustup::BOARD];
+    for_the_guest(workspace, "amp-tests", "amp-tests")
+}
+
+fn for_the_guest(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> {
+    let arguments = ["build", "--profile", "guest", "-p", package, "--target", rustup::BOARD];
     sh::run(workspace.cargo().args(arguments))?;
-    Ok(workspace.target.join(rustup::BOARD).join("release/amp-tests"))
+    Ok(workspace.target.join(rustup::BOARD).join("guest").join(program))
 }
 
 /// The last part of a path, as text.

@@ -1,5 +1,6 @@
 //! The benchmarks: groups of measurements, each a median beside its budget and a peer from the same run.
 
+mod board;
 mod channel;
 mod conditions;
 mod driver;
@@ -42,13 +43,14 @@ enum Run {
 }
 
 /// `size` comes first: it builds, and what is measured later should not share the machine with a compiler.
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group { name: "size", about: "Size of the programs", run: Run::Files(size::run) },
     Group { name: "rings", about: "Rings between two processes", run: Run::Files(rings::run) },
     Group { name: "life", about: "A container's life", run: Run::Containers(life::run) },
     Group { name: "idle", about: "What an idle container costs", run: Run::Containers(idle::run) },
     Group { name: "first-byte", about: "To the first console byte", run: Run::Containers(first_byte::run) },
     Group { name: "channel", about: "The console's channel", run: Run::Containers(channel::run) },
+    Group { name: "board", about: "A core of Linux's own", run: Run::Files(board::run) },
 ];
 
 /// The arguments.
@@ -143,7 +145,10 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_known_ones() {
         let error = chosen(Some("siez")).err().unwrap().to_string();
-        assert!(error.ends_with("the groups are size, rings, life, idle, first-byte, channel"), "{error}");
+        assert!(
+            error.ends_with("the groups are size, rings, life, idle, first-byte, channel, board"),
+            "{error}"
+        );
         assert_eq!(chosen(None).unwrap().len(), GROUPS.len());
     }
 }

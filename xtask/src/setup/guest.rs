@@ -1,6 +1,6 @@
 //! What an arm64 machine of Debian 12 boots from: kernel, modules, a busybox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,19 @@ use super::private::{PrivateApt, STABLE, remove_if_there};
 
 /// The kernel's modules that the guest needs besides its own, in an order in which they can be loaded when what they
 /// depend on goes before each.
-const MODULES: [&str; 1] = ["rpmsg_core"];
+const MODULES: [&str; 2] = ["rpmsg_core", "overlay"];
 /// The same for a guest whose root file system is on a disk.
 const DISK_MODULES: [&str; 4] = ["virtio_mmio", "virtio_blk", "ext4", "overlay"];
+
+/// containerd, its client, and what both are linked with: package, path in it, path in the guest.
+const CONTAINERD: [(&str, &str, &str); 6] = [
+    ("containerd", "usr/bin/containerd", "/bin/containerd"),
+    ("containerd", "usr/bin/ctr", "/bin/ctr"),
+    ("libc6", "lib/ld-linux-aarch64.so.1", "/lib/ld-linux-aarch64.so.1"),
+    ("libc6", "lib/aarch64-linux-gnu/libc.so.6", "/lib/libc.so.6"),
+    ("libc6", "lib/aarch64-linux-gnu/libresolv.so.2", "/lib/libresolv.so.2"),
+    ("libc6", "lib/aarch64-linux-gnu/libpthread.so.0", "/lib/libpthread.so.0"),
+];
 
 /// What is unpacked of Debian.
 pub(crate) struct Guest {
@@ -70,6 +80,32 @@ impl Guest {
     fn ordered(&self, list: &str) -> Result<Vec<PathBuf>> {
         let modules = self.directory.join("modules");
         Ok(fs::read_to_string(modules.join(list))?.lines().map(|name| modules.join(name)).collect())
+    }
+
+    /// containerd and what it needs: files, and their paths in the guest. Unpacked below `tools` if they are not there.
+    ///
+    /// # Errors
+    /// The packages are not to be had.
+    pub(crate) fn containerd(tools: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+        let directory = tools.join("guest-containerd");
+        let kept = |(_, _, place): &(&str, &str, &'static str)| (directory.join(&place[1..]), *place);
+        let files: Vec<_> = CONTAINERD.iter().map(kept).collect();
+        if !files.iter().all(|(file, _)| file.is_file()) {
+            println!("unpacking containerd for {ARCHITECTURE}");
+            remove_if_there(&directory)?;
+            let root = directory.join("root");
+            let packages = CONTAINERD.map(|(package, _, _)| format!("{package}:{ARCHITECTURE}"));
+            let packages = BTreeSet::from(packages);
+            let packages: Vec<_> = packages.iter().map(String::as_str).collect();
+            PrivateApt::open_foreign(tools, &[STABLE], ARCHITECTURE)?
+                .unpack_alone(&packages, STABLE, &root)?;
+            for ((file, _), (_, path, _)) in files.iter().zip(CONTAINERD) {
+                fs::create_dir_all(file.parent().context("a file")?)?;
+                fs::copy(root.join(path), file).with_context(|| path.to_owned())?;
+            }
+            fs::remove_dir_all(root)?;
+        }
+        Ok(files)
     }
 
     fn unpack(&self, tools: &Path, release: &str) -> Result<()> {

@@ -342,6 +342,19 @@ static int psci_rproc_add_carveouts(struct psci_rproc *core)
 	}
 }
 
+/* Rings and buffers are memory of the remote processor too, but no code. */
+static bool psci_rproc_is_firmware(struct rproc *rproc, u64 entry)
+{
+	struct rproc_mem_entry *mem;
+
+	list_for_each_entry(mem, &rproc->carveouts, node) {
+		if (mem->alloc == psci_rproc_map && entry >= mem->da &&
+		    entry - mem->da + sizeof(u32) <= mem->len)
+			return true;
+	}
+	return false;
+}
+
 /* Comes before loading: firmware that somebody else runs must not be written over. */
 static int psci_rproc_prepare(struct rproc *rproc)
 {
@@ -369,7 +382,7 @@ static int psci_rproc_start(struct rproc *rproc)
 	struct psci_rproc *core = rproc->priv;
 	int ret;
 
-	if (!rproc_da_to_va(rproc, rproc->bootaddr, sizeof(u32), NULL)) {
+	if (!psci_rproc_is_firmware(rproc, rproc->bootaddr)) {
 		dev_err(core->dev, "entry %#llx: outside the firmware's memory\n",
 			rproc->bootaddr);
 		return -EINVAL;

@@ -1,5 +1,6 @@
 //! The tests, a file for each thing that is tested.
 
+mod containerd;
 mod containers;
 mod mcs_containers;
 mod mcs_device;
@@ -18,7 +19,8 @@ use crate::suite::Test;
 pub fn all() -> impl Iterator<Item = &'static Test> {
     let firmware = [mcs_device::TESTS, mcs_firmware::TESTS, rproc_driver::TESTS];
     let shim = [containers::TESTS, mcs_containers::TESTS, rproc_containers::TESTS];
-    firmware.into_iter().chain(shim).flatten()
+    let whole: &[Test] = if containerd::is_here() { containerd::TESTS } else { &[] };
+    firmware.into_iter().chain(shim).chain([whole]).flatten()
 }
 
 /// Fails unless the result is this error of the system.

@@ -17,7 +17,12 @@ use crate::stubborn;
 use crate::suite::Test;
 
 /// What Linux says of a file that it does not start.
-const REFUSALS: &[&str] = &["remoteproc remoteproc0: ", "psci-rproc remoteproc-cpu3: entry"];
+const REFUSALS: &[&str] = &[
+    "remoteproc remoteproc0: ",
+    "psci-rproc remoteproc-cpu3: entry",
+    "psci-rproc remoteproc-cpu3: failed to allocate dma memory",
+    "https://wiki.debian.org/Firmware",
+];
 /// What Linux says of firmware that ends by itself.
 const ENDS: &[&str] = &[
     "the firmware powered CPU 3 off",

@@ -37,7 +37,10 @@ impl Console {
     pub(super) fn open(&self) -> std::io::Result<Option<Device>> {
         let opened = match (self.first("tty", "ttyRPMSG", |_| true), self.first("rpmsg", "rpmsg", is_console))
         {
-            (Some(node), _) => Device::terminal(&self.dev.join(node)),
+            (Some(node), _) => {
+                self.settle(&node);
+                Device::terminal(&self.dev.join(node))
+            }
             (None, Some(node)) => Device::endpoint(&self.dev.join(node)),
             (None, None) => {
                 self.bind_channel();
@@ -48,6 +51,18 @@ impl Console {
             // It has gone, or its node has not come yet.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),
+        }
+    }
+
+    /// Waits until the driver of a terminal is done with it. `rpmsg_tty` shows a terminal a moment before it can be
+    /// written to, and who is faster takes Linux down (seen with 6.1). Binding its channel once more is refused, but only
+    /// when the driver has it whole.
+    fn settle(&self, node: &str) {
+        let channel = self.sys.join("class/tty").join(node).join("device").canonicalize();
+        if let Ok(channel) = channel
+            && let Some(name) = channel.file_name().and_then(|name| name.to_str())
+        {
+            let _ = write(&channel.join("driver/bind"), name);
         }
     }
 

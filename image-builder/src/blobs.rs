@@ -9,9 +9,10 @@ use firmware::checksum;
 use tar::{Archive, EntryType};
 
 use crate::documents::Descriptor;
+use crate::hashing::Hashing;
 
 /// Longest archive: room for the longest firmware four times, uncompressed.
-pub const MAX_ARCHIVE_LEN: u64 = 512 << 20;
+pub const MAX_ARCHIVE_LEN: u64 = 1 << 30;
 /// More files than an archive of a few images has; bounds the index.
 const MAX_ENTRIES: usize = 4096;
 
@@ -121,8 +122,32 @@ impl Blobs {
         if len != expected {
             return Err(BlobError::Size { path, len, expected });
         }
-        let digest = checksum::sha256(&bytes);
-        if path.ends_with(&digest) { Ok(bytes) } else { Err(BlobError::Changed { path, digest }) }
+        let digest = format!("sha256:{}", checksum::sha256(&bytes));
+        if digest == descriptor.digest { Ok(bytes) } else { Err(BlobError::Changed { path, digest }) }
+    }
+
+    /// Proves that the archive has what a descriptor names, without keeping it.
+    pub fn check_blob(&mut self, descriptor: &Descriptor) -> Result<(), BlobError> {
+        let path = blob_path(&descriptor.digest)?;
+        let place = *self.places.get(&path).ok_or_else(|| BlobError::Missing(path.clone()))?;
+        let (len, expected) = (place.len, descriptor.size);
+        if len != expected {
+            return Err(BlobError::Size { path, len, expected });
+        }
+        let mut hashing = Hashing::new(io::sink());
+        let copied =
+            self.reader(descriptor, |_| ()).and_then(|mut reader| io::copy(&mut reader, &mut hashing));
+        copied.map_err(|source| BlobError::Io { path: path.clone(), source })?;
+        let (digest, ..) = hashing.finish();
+        if digest == descriptor.digest { Ok(()) } else { Err(BlobError::Changed { path, digest }) }
+    }
+
+    /// The bytes of a blob, one after the other; `seen` is told of them.
+    pub fn reader(&self, descriptor: &Descriptor, seen: impl FnMut(usize)) -> io::Result<impl Read> {
+        let path = blob_path(&descriptor.digest).map_err(io::Error::other)?;
+        let place = *self.places.get(&path).ok_or(io::ErrorKind::NotFound)?;
+        (&self.file).seek(SeekFrom::Start(place.offset))?;
+        Ok(Seen { reader: (&self.file).take(place.len), seen })
     }
 
     fn read_place(&mut self, place: Place) -> io::Result<Vec<u8>> {
@@ -130,6 +155,20 @@ impl Blobs {
         let mut bytes = Vec::new();
         (&self.file).take(place.len).read_to_end(&mut bytes)?;
         if bytes.len() as u64 == place.len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+/// A reader that tells how far it is.
+struct Seen<R, F> {
+    reader: R,
+    seen: F,
+}
+
+impl<R: Read, F: FnMut(usize)> Read for Seen<R, F> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(bytes)?;
+        (self.seen)(count);
+        Ok(count)
     }
 }
 

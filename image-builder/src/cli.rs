@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use firmware::board::{Board, BoardError};
+use image_builder::layer::Format;
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::diff::DiffArgs;
+use crate::commands::import::ImportArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::man::ManArgs;
+use crate::commands::pull::PullArgs;
+use crate::commands::push::PushArgs;
 use crate::commands::verify::VerifyArgs;
 
 /// Packs RTOS firmware into OCI images for micrun
@@ -30,8 +34,14 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages
     Man(ManArgs),
-    /// Say what is in an image archive or a firmware file
+    /// Bring the image of an archive into the containerd of this machine
+    Import(ImportArgs),
+    /// Say what is in an image or a firmware file
     Inspect(InspectArgs),
+    /// Bring an image from a registry into an archive
+    Pull(PullArgs),
+    /// Bring the image of an archive to a registry
+    Push(PushArgs),
     /// Check an image against its labels, its board and a policy; exit status 3 if it fails
     Verify(VerifyArgs),
     /// Say what changed between two images or firmware files; exit status 3 if anything did
@@ -79,12 +89,26 @@ pub(crate) struct BundleArgs {
     /// Where the source is (org.opencontainers.image.source)
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) source: Option<String>,
-    /// Platform of the containerd host, linux/amd64 or linux/arm64; this machine's if absent
+    /// Platform of the containerd host, linux/amd64 or linux/arm64; this machine's if absent. May be repeated: the image is
+    /// an index then, and its layer is there once
     #[arg(long, value_name = "PLATFORM")]
-    pub(crate) platform: Option<Platform>,
+    pub(crate) platform: Vec<Platform>,
+    /// How the layer is packed: tar, tar+gzip, tar+zstd, or erofs (a file system for containerd's EROFS snapshotter, made by
+    /// mkfs.erofs); tar if absent
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) layer: Option<Format>,
+    /// Add a bill of materials that the builder makes (CycloneDX), as a referrer of the image
+    #[arg(long, conflicts_with = "sbom_file")]
+    pub(crate) sbom: bool,
+    /// Add the bill of materials that the firmware's own build made (SPDX or CycloneDX in JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sbom_file: Option<PathBuf>,
     /// Further label and annotation; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) annotation: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A board that is built in, or the file of another one.

@@ -3,7 +3,11 @@
 pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod diff;
+pub(crate) mod import;
 pub(crate) mod inspect;
 mod look;
 pub(crate) mod man;
+pub(crate) mod pull;
+pub(crate) mod push;
+mod registry;
 pub(crate) mod verify;

@@ -23,11 +23,14 @@ pub struct Descriptor {
     pub size: u64,
     pub(crate) annotations: Option<Labels>,
     pub(crate) platform: Option<PlatformDocument>,
+    pub(crate) artifact_type: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct PlatformDocument {
     pub(crate) architecture: String,
+    #[serde(default)]
+    pub(crate) os: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,9 +39,12 @@ pub(crate) struct Index {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
     pub(crate) config: Descriptor,
     pub(crate) layers: Vec<Descriptor>,
+    pub(crate) subject: Option<Descriptor>,
+    pub(crate) artifact_type: Option<String>,
     pub(crate) annotations: Option<Labels>,
 }
 

@@ -6,14 +6,13 @@ use serde::Serialize;
 use crate::blobs::{BlobError, Blobs, blob_path};
 use crate::documents::{self, Config, Descriptor, Index, Manifest};
 use crate::layers::{self, LayerError};
-use crate::oci::Labels;
+use crate::oci::{CONFIG_TYPE, INDEX_TYPE, Labels, MANIFEST_TYPE, NAMES};
 use crate::platform::Platform;
 
 /// More images than an archive has for all platforms together; bounds the work.
-const MAX_IMAGES: usize = 64;
+pub(crate) const MAX_IMAGES: usize = 64;
 /// Indexes within indexes: the archive's, the image's, and one to spare.
-const MAX_DEPTH: usize = 3;
-const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+pub(crate) const MAX_DEPTH: usize = 3;
 
 /// One image of an archive, without its files.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +33,26 @@ pub struct Image {
     pub annotations: Labels,
     /// The layers, lowest first.
     pub layers: Vec<Layer>,
+    /// What else the archive has that speaks of it, such as signatures.
+    pub referrers: Vec<Referrer>,
+}
+
+/// A manifest whose subject is the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Referrer {
+    /// What it is, a media type.
+    pub kind: String,
+    /// Digest of the manifest.
+    pub digest: String,
+}
+
+impl Referrer {
+    /// True if it is a signature of one of the known kinds.
+    pub fn is_signature(&self) -> bool {
+        ["application/vnd.dev.sigstore.", "application/vnd.dev.cosign.", "application/vnd.cncf.notary."]
+            .iter()
+            .any(|prefix| self.kind.starts_with(prefix))
+    }
 }
 
 /// What the manifest says of a layer.
@@ -104,9 +123,77 @@ pub fn read(blobs: &mut Blobs, platform: Option<Platform>) -> Result<(Image, Vec
     for descriptor in &index.manifests {
         collect(blobs, descriptor, name(descriptor), 1, &mut images)?;
     }
-    let found = choose(images, platform)?;
+    let mut found = choose(images, platform)?;
+    for descriptor in &index.manifests {
+        let Some((subject, kind)) = subject(blobs, descriptor)? else { continue };
+        if subject == found.image.digest || index.manifests.iter().any(|listed| listed.digest == subject) {
+            found.image.referrers.push(Referrer { kind, digest: descriptor.digest.clone() });
+        }
+    }
     let layers = unpack(blobs, &found)?;
     Ok((found.image, layers))
+}
+
+/// What an archive lists.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    /// The manifest or index of the image.
+    pub(crate) image: Descriptor,
+    /// Manifests whose subject it is.
+    pub(crate) referrers: Vec<Descriptor>,
+}
+
+/// Finds the one image of an archive, or of several the one of that name, and what speaks of it.
+pub(crate) fn roots(blobs: &mut Blobs, wanted: &str) -> Result<Roots, ImageError> {
+    let index: Index = document("index.json", "index", &blobs.read("index.json", documents::MAX_LEN)?)?;
+    if index.manifests.len() > MAX_IMAGES {
+        return Err(ImageError::TooMany);
+    }
+    let (mut images, mut speaking) = (Vec::new(), Vec::new());
+    for descriptor in index.manifests {
+        match subject(blobs, &descriptor)? {
+            Some((subject, _)) => speaking.push((subject, descriptor)),
+            None if is_index(&descriptor) || is_manifest(&descriptor) => images.push(descriptor),
+            None => {}
+        }
+    }
+    let names: Vec<String> = images.iter().map(|image| name(image).unwrap_or_default().to_owned()).collect();
+    if images
+        .iter()
+        .any(|image| Some(image.digest.as_str()) != images.first().map(|first| first.digest.as_str()))
+    {
+        images.retain(|image| name(image) == Some(wanted));
+    }
+    let has = || format!(" of the name {wanted:?}, it has {names:?}");
+    let image = images.into_iter().next().ok_or_else(|| ImageError::None(has()))?;
+    let of_it = speaking.into_iter().filter(|(subject, _)| *subject == image.digest);
+    Ok(Roots { referrers: of_it.map(|(_, descriptor)| descriptor).collect(), image })
+}
+
+/// Digest of what a manifest speaks of, if it speaks of another one, and what it is.
+fn subject(blobs: &mut Blobs, descriptor: &Descriptor) -> Result<Option<(String, String)>, ImageError> {
+    if !is_manifest(descriptor) {
+        return Ok(None);
+    }
+    let bytes = blobs.read_blob(descriptor, documents::MAX_LEN)?;
+    let manifest: Manifest = document(&descriptor.digest, "manifest", &bytes)?;
+    let kind = manifest.artifact_type.unwrap_or(manifest.config.media_type);
+    Ok(manifest.subject.map(|subject| (subject.digest, kind)))
+}
+
+pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
+    is_index_type(&descriptor.media_type)
+}
+
+pub(crate) fn is_index_type(media_type: &str) -> bool {
+    matches!(media_type, INDEX_TYPE | "application/vnd.docker.distribution.manifest.list.v2+json")
+}
+
+fn is_manifest(descriptor: &Descriptor) -> bool {
+    matches!(
+        descriptor.media_type.as_str(),
+        MANIFEST_TYPE | "application/vnd.docker.distribution.manifest.v2+json"
+    )
 }
 
 fn name(descriptor: &Descriptor) -> Option<&str> {
@@ -130,22 +217,17 @@ fn collect(
     if attests || (depth > 1 && !blobs.has(&path)) {
         return Ok(());
     }
-    match descriptor.media_type.as_str() {
-        "application/vnd.oci.image.index.v1+json"
-        | "application/vnd.docker.distribution.manifest.list.v2+json" => {
-            let index: Index = document(&path, "index", &blobs.read_blob(descriptor, documents::MAX_LEN)?)?;
-            if index.manifests.len() > MAX_IMAGES {
-                return Err(ImageError::TooMany);
-            }
-            index.manifests.iter().try_for_each(|inner| collect(blobs, inner, name, depth + 1, images))
+    if is_index(descriptor) {
+        let index: Index = document(&path, "index", &blobs.read_blob(descriptor, documents::MAX_LEN)?)?;
+        if index.manifests.len() > MAX_IMAGES {
+            return Err(ImageError::TooMany);
         }
-        "application/vnd.oci.image.manifest.v1+json"
-        | "application/vnd.docker.distribution.manifest.v2+json" => {
-            images.extend(manifest(blobs, descriptor, name)?);
-            Ok(())
-        }
-        _ => Ok(()),
+        return index.manifests.iter().try_for_each(|inner| collect(blobs, inner, name, depth + 1, images));
     }
+    if is_manifest(descriptor) {
+        images.extend(manifest(blobs, descriptor, name)?);
+    }
+    Ok(())
 }
 
 /// The image of a manifest; `None` if it is of another kind, such as a signature.
@@ -158,7 +240,7 @@ fn manifest(
     let manifest: Manifest = document(&path, "manifest", &blobs.read_blob(descriptor, documents::MAX_LEN)?)?;
     if !matches!(
         manifest.config.media_type.as_str(),
-        "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+        CONFIG_TYPE | "application/vnd.docker.container.image.v1+json"
     ) {
         return Ok(None);
     }
@@ -177,6 +259,7 @@ fn manifest(
         labels: run.labels.unwrap_or_default(),
         annotations: manifest.annotations.unwrap_or_default(),
         layers: layers.iter().map(layer).collect(),
+        referrers: Vec::new(),
     };
     Ok(Some(Found { image, layers, diff_ids: config.rootfs.diff_ids }))
 }
@@ -246,7 +329,7 @@ fn unpack(blobs: &mut Blobs, found: &Found) -> Result<Vec<Vec<u8>>, ImageError> 
     Ok(unpacked)
 }
 
-fn document<T: serde::de::DeserializeOwned>(
+pub(crate) fn document<T: serde::de::DeserializeOwned>(
     path: &str,
     kind: &'static str,
     bytes: &[u8],

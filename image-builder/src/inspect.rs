@@ -9,7 +9,7 @@ use firmware::label;
 use serde::Serialize;
 
 use crate::facts::Firmware;
-use crate::image::Image;
+use crate::image::{Image, Referrer};
 use crate::memory_map::MemoryMap;
 use crate::oci::Labels;
 use crate::subject::Subject;
@@ -102,6 +102,9 @@ impl fmt::Display for Shown<'_> {
                 layer.bytes,
                 printable(&layer.media_type)
             )?;
+        }
+        for Referrer { kind, digest } in &image.referrers {
+            writeln!(f, "  referrer    {}, {}", printable(digest), printable(kind))?;
         }
         pairs(f, "labels", &image.labels)?;
         if image.annotations == image.labels {

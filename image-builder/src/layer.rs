@@ -1,26 +1,92 @@
-//! The one layer of an image: a plain tar file, so that its digest is its DiffID too.
+//! The one layer of an image: a tar file, plain or packed, or an EROFS file system.
+
+mod erofs;
+mod format;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 
+use flate2::{Compression, GzBuilder};
+
+use crate::content::{Content, ContentError};
+use crate::hashing::Hashing;
 use crate::ustar::Ustar;
 
-/// The layer with files by their absolute paths, sorted, each directory before what is in it; `mtime` is the
-/// time of all entries.
-pub fn build(files: &[(&str, &[u8])], mtime: u64) -> io::Result<Vec<u8>> {
-    let mut entries = BTreeMap::new();
-    for (path, bytes) in files {
+pub use erofs::ErofsError;
+pub use format::{Format, FormatError};
+
+/// The level is a part of the format: another one gives other bytes.
+const GZIP_LEVEL: u32 = 6;
+/// As for gzip. It is zstd's own default.
+const ZSTD_LEVEL: i32 = 3;
+/// "Unknown" in the header of gzip, whatever machine builds.
+const GZIP_NO_SYSTEM: u8 = 255;
+
+/// Why there is no layer.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// A file cannot get into it.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The file system cannot be made.
+    #[error("layer erofs: {0}")]
+    Erofs(#[from] ErofsError),
+}
+
+impl From<io::Error> for LayerError {
+    fn from(error: io::Error) -> LayerError {
+        LayerError::Content(error.into())
+    }
+}
+
+/// Files by their relative paths, sorted, each directory (with a slash at its end) before what is in it.
+type Tree<'a> = BTreeMap<&'a str, Option<&'a Content>>;
+
+/// Writes the layer with files by their absolute paths; `mtime` is the time of all entries. Gives the DiffID.
+pub fn write(
+    format: Format,
+    files: &[(&str, &Content)],
+    mtime: u64,
+    out: &mut dyn Write,
+) -> Result<String, LayerError> {
+    let tree = tree(files);
+    match format {
+        Format::Tar => Ok(tar(&tree, mtime, out)?.0),
+        Format::TarGzip => {
+            let packer = GzBuilder::new().operating_system(GZIP_NO_SYSTEM);
+            let (diff_id, packer) = tar(&tree, mtime, packer.write(out, Compression::new(GZIP_LEVEL)))?;
+            packer.finish()?;
+            Ok(diff_id)
+        }
+        Format::TarZstd => {
+            let (diff_id, packer) = tar(&tree, mtime, zstd::Encoder::new(out, ZSTD_LEVEL)?)?;
+            packer.finish()?;
+            Ok(diff_id)
+        }
+        Format::Erofs => erofs::write(&tree, mtime, out),
+    }
+}
+
+fn tree<'a>(files: &[(&'a str, &'a Content)]) -> Tree<'a> {
+    let mut tree = Tree::new();
+    for (path, content) in files {
         let path = path.trim_start_matches('/');
         let directories = path.match_indices('/').filter_map(|(slash, _)| path.get(..=slash));
-        entries.extend(directories.map(|directory| (directory, None)));
-        entries.insert(path, Some(*bytes));
+        tree.extend(directories.map(|directory| (directory, None)));
+        tree.insert(path, Some(*content));
     }
-    let mut tar = Ustar::new(mtime);
-    for (path, bytes) in entries {
-        match bytes {
-            Some(bytes) => tar.file(path, bytes)?,
+    tree
+}
+
+/// The tree as a tar file, hashed before it is packed.
+fn tar<W: Write>(tree: &Tree<'_>, mtime: u64, out: W) -> Result<(String, W), LayerError> {
+    let mut tar = Ustar::new(Hashing::new(out), mtime);
+    for (path, content) in tree {
+        match content {
+            Some(content) => tar.file(path, content)?,
             None => tar.directory(path)?,
         }
     }
-    tar.finish()
+    let (diff_id, _, out) = tar.finish()?.finish();
+    Ok((diff_id, out))
 }

@@ -9,22 +9,27 @@ use tar::{Archive, EntryType};
 
 use crate::blobs::relative;
 
-/// Most bytes of all layers together, unpacked: the longest firmware and as much again.
-pub const MAX_LEN: u64 = 256 << 20;
+/// Most bytes of all layers together, unpacked: the longest firmware and the most further files.
+pub const MAX_LEN: u64 = 384 << 20;
 /// More entries than any layer with firmware has.
 const MAX_ENTRIES: usize = 65_536;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Memory that a zstd stream may ask for, as a power of two: what zstd's own tool allows.
+const MAX_WINDOW_LOG: u32 = 27;
+/// Magic number of EROFS and where it is.
+const EROFS: [u8; 4] = 0xe0f5_e1e2_u32.to_le_bytes();
+const EROFS_AT: usize = 1024;
 
 /// Why a layer cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// A compression that is not read here.
-    #[error("it is compressed by zstd, only gzip and none can be read")]
-    Zstd,
+    /// It is no tar file.
+    #[error("it is an erofs file system, only tar files can be read")]
+    Erofs,
     /// It does not unpack.
-    #[error("it is not valid gzip data: {0}")]
-    Gzip(io::Error),
+    #[error("it is not valid {0} data: {1}")]
+    Packed(&'static str, io::Error),
     /// It unpacks to too much.
     #[error("the image unpacks to more than {MAX_LEN} bytes")]
     TooLong,
@@ -68,9 +73,16 @@ pub enum LayerError {
 
 /// Unpacks a layer of at most `limit` bytes and proves that it is the one of the configuration.
 pub fn unpack(blob: Vec<u8>, diff_id: &str, limit: u64) -> Result<Vec<u8>, LayerError> {
-    let tar = if blob.starts_with(&GZIP) { gunzip(&blob, limit)? } else { blob };
-    if tar.starts_with(&ZSTD) {
-        return Err(LayerError::Zstd);
+    let tar = if blob.starts_with(&GZIP) {
+        unpacked("gzip", MultiGzDecoder::new(blob.as_slice()), limit)?
+    } else if blob.starts_with(&ZSTD) {
+        let packed = |error| LayerError::Packed("zstd", error);
+        unpacked("zstd", zstd_reader(&blob).map_err(packed)?, limit)?
+    } else {
+        blob
+    };
+    if tar.get(EROFS_AT..).is_some_and(|rest| rest.starts_with(&EROFS)) {
+        return Err(LayerError::Erofs);
     }
     if tar.len() as u64 > limit {
         return Err(LayerError::TooLong);
@@ -79,11 +91,16 @@ pub fn unpack(blob: Vec<u8>, diff_id: &str, limit: u64) -> Result<Vec<u8>, Layer
     if actual == diff_id { Ok(tar) } else { Err(LayerError::DiffId { actual, expected: diff_id.to_owned() }) }
 }
 
-fn gunzip(blob: &[u8], limit: u64) -> Result<Vec<u8>, LayerError> {
+fn unpacked(kind: &'static str, reader: impl Read, limit: u64) -> Result<Vec<u8>, LayerError> {
     let mut tar = Vec::new();
-    let mut reader = MultiGzDecoder::new(blob).take(limit.saturating_add(1));
-    reader.read_to_end(&mut tar).map_err(LayerError::Gzip)?;
-    Ok(tar)
+    let read = reader.take(limit.saturating_add(1)).read_to_end(&mut tar);
+    read.map(|_| tar).map_err(|error| LayerError::Packed(kind, error))
+}
+
+fn zstd_reader(blob: &[u8]) -> io::Result<impl Read> {
+    let mut reader = zstd::Decoder::with_buffer(blob)?;
+    reader.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(reader)
 }
 
 /// What a layer does to one path.
@@ -256,8 +273,15 @@ mod tests {
         assert_eq!(unpack(gzip.clone(), &id, 10_000).expect("gzip"), layer);
         assert!(matches!(unpack(gzip.clone(), &id, 1000), Err(LayerError::TooLong)));
         assert!(matches!(unpack(layer.clone(), &id, 1000), Err(LayerError::TooLong)));
-        assert!(matches!(unpack(gzip[..gzip.len() - 9].to_vec(), &id, 10_000), Err(LayerError::Gzip(_))));
-        assert!(matches!(unpack(ZSTD.to_vec(), &id, 10), Err(LayerError::Zstd)));
+        assert!(matches!(
+            unpack(gzip[..gzip.len() - 9].to_vec(), &id, 10_000),
+            Err(LayerError::Packed("gzip", _))
+        ));
+        assert!(matches!(unpack(ZSTD.to_vec(), &id, 10), Err(LayerError::Packed("zstd", _))));
+        let packed = zstd::encode_all(layer.as_slice(), 3).expect("packed");
+        assert_eq!(unpack(packed, &id, 10_000).expect("zstd"), layer);
+        let erofs = [&[0; EROFS_AT][..], &EROFS].concat();
+        assert!(matches!(unpack(erofs, &id, 10_000), Err(LayerError::Erofs)));
         let error = unpack(layer, "sha256:0", 10_000).expect_err("another layer").to_string();
         assert_eq!(error, format!("unpacked it has the digest {id}, the configuration says \"sha256:0\""));
     }

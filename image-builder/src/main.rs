@@ -24,6 +24,9 @@ const NO: u8 = 3;
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     let yes = match command {
         Command::Bundle(args) => commands::bundle::run(&args).map(|()| true)?,
+        Command::Import(args) => commands::import::run(&args).map(|()| true)?,
+        Command::Push(args) => commands::push::run(&args).map(|()| true)?,
+        Command::Pull(args) => commands::pull::run(&args).map(|()| true)?,
         Command::Completions(args) => commands::completions::run(&args).map(|()| true)?,
         Command::Man(args) => commands::man::run(&args).map(|()| true)?,
         Command::Inspect(args) => commands::inspect::run(&args).map(|()| true)?,

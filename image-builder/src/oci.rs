@@ -8,62 +8,97 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::documents;
 use crate::epoch::Epoch;
 use crate::platform::Platform;
 
 /// Labels or annotations, sorted by key.
 pub type Labels = BTreeMap<String, String>;
 
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
-const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of a manifest.
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an index.
+pub const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+/// Media type of an image's configuration.
+pub const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+/// Media type of the configuration of what is no image.
+pub const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+/// All that there is of that type.
+pub const EMPTY: &[u8] = b"{}";
 
 /// Contents of the file `oci-layout`.
 pub const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Bytes with what refers to them.
-#[derive(Clone, Debug)]
-pub struct Blob {
-    descriptor: Descriptor,
-    bytes: Vec<u8>,
-}
+/// Keys under which an index has the name of an image: containerd's own, and the one of the image layout.
+pub const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
-#[derive(Clone, Debug, Serialize)]
+/// What refers to a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: &'static str,
-    digest: String,
-    size: u64,
+pub struct Descriptor {
+    /// What the blob is.
+    pub media_type: String,
+    /// `sha256:` and 64 hex digits.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: Labels,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<PlatformDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
 }
 
-impl Blob {
-    fn new(media_type: &'static str, bytes: Vec<u8>) -> Blob {
-        let digest = format!("sha256:{}", firmware::checksum::sha256(&bytes));
-        let size = bytes.len() as u64;
-        Blob { descriptor: Descriptor { media_type, digest, size, annotations: Labels::new() }, bytes }
-    }
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct PlatformDocument {
+    architecture: &'static str,
+    os: &'static str,
+}
 
-    /// A layer of a plain tar file.
-    pub fn layer(tar: Vec<u8>) -> Blob {
-        Blob::new(LAYER_TYPE, tar)
-    }
-
-    /// `sha256:` and 64 hex digits.
-    pub fn digest(&self) -> &str {
-        &self.descriptor.digest
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+impl Descriptor {
+    /// One with nothing but what it must have.
+    pub fn new(media_type: &str, digest: String, size: u64) -> Descriptor {
+        let media_type = media_type.to_owned();
+        Descriptor {
+            media_type,
+            digest,
+            size,
+            annotations: Labels::new(),
+            platform: None,
+            artifact_type: None,
+        }
     }
 
     /// Path of the blob in an image layout.
     pub fn path(&self) -> String {
-        format!("blobs/{}", self.digest().replace(':', "/"))
+        format!("blobs/{}", self.digest.replace(':', "/"))
+    }
+
+    /// The same for an image of that name.
+    pub fn named(mut self, name: &str) -> Descriptor {
+        self.annotations = NAMES.into_iter().map(|key| (key.to_owned(), name.to_owned())).collect();
+        self
+    }
+
+    /// The same for an image of that platform.
+    pub fn on(mut self, platform: Platform) -> Descriptor {
+        self.platform = Some(PlatformDocument { architecture: platform.architecture(), os: "linux" });
+        self
+    }
+
+    /// The same for an artifact of that type.
+    pub fn of_type(mut self, artifact_type: &str) -> Descriptor {
+        self.artifact_type = Some(artifact_type.to_owned());
+        self
+    }
+}
+
+impl From<documents::Descriptor> for Descriptor {
+    /// Without what says where it is.
+    fn from(read: documents::Descriptor) -> Descriptor {
+        let descriptor = Descriptor::new(&read.media_type, read.digest, read.size);
+        Descriptor { artifact_type: read.artifact_type, ..descriptor }
     }
 }
 
@@ -90,24 +125,21 @@ struct RootFs<'a> {
     diff_ids: [&'a str; 1],
 }
 
-/// The configuration of an image with one plain layer.
+/// The configuration of an image with one layer.
 pub fn config(
     platform: Platform,
     created: Option<Epoch>,
     entrypoint: &[&str],
     labels: &Labels,
-    layer: &Blob,
-) -> Blob {
-    Blob::new(
-        CONFIG_TYPE,
-        json(&ImageConfig {
-            created: created.map(|time| time.to_string()),
-            architecture: platform.architecture(),
-            os: "linux",
-            config: RunConfig { entrypoint, labels },
-            rootfs: RootFs { r#type: "layers", diff_ids: [layer.digest()] },
-        }),
-    )
+    diff_id: &str,
+) -> Vec<u8> {
+    json(&ImageConfig {
+        created: created.map(|time| time.to_string()),
+        architecture: platform.architecture(),
+        os: "linux",
+        config: RunConfig { entrypoint, labels },
+        rootfs: RootFs { r#type: "layers", diff_ids: [diff_id] },
+    })
 }
 
 #[derive(Serialize)]
@@ -115,58 +147,84 @@ pub fn config(
 struct Manifest<'a> {
     schema_version: u32,
     media_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'a str>,
     config: &'a Descriptor,
     layers: [&'a Descriptor; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a Descriptor>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a Labels,
 }
 
 /// The manifest of an image with one layer.
-pub fn manifest(config: &Blob, layer: &Blob, annotations: &Labels) -> Blob {
-    Blob::new(
-        MANIFEST_TYPE,
-        json(&Manifest {
-            schema_version: 2,
-            media_type: MANIFEST_TYPE,
-            config: &config.descriptor,
-            layers: [&layer.descriptor],
-            annotations,
-        }),
-    )
+pub fn manifest(config: &Descriptor, layer: &Descriptor, annotations: &Labels) -> Vec<u8> {
+    json(&Manifest {
+        schema_version: 2,
+        media_type: MANIFEST_TYPE,
+        artifact_type: None,
+        config,
+        layers: [layer],
+        subject: None,
+        annotations,
+    })
+}
+
+/// The manifest of something that is no image and speaks of one. `empty` is of [`EMPTY`].
+pub fn referrer(
+    artifact_type: &str,
+    empty: &Descriptor,
+    blob: &Descriptor,
+    subject: &Descriptor,
+    annotations: &Labels,
+) -> Vec<u8> {
+    json(&Manifest {
+        schema_version: 2,
+        media_type: MANIFEST_TYPE,
+        artifact_type: Some(artifact_type),
+        config: empty,
+        layers: [blob],
+        subject: Some(subject),
+        annotations,
+    })
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+struct Index<'a> {
     schema_version: u32,
     media_type: &'static str,
-    manifests: [Descriptor; 1],
+    manifests: &'a [Descriptor],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a Labels,
 }
 
-/// Contents of `index.json`: one image under its name, in the annotations from which containerd and other
-/// tools take it.
+/// An index: of an image for several platforms, or the file `index.json` of an image layout.
 ///
-/// No platform is given: containerd would otherwise skip the image on import where it does not match, instead
-/// of saying so on use.
-pub fn index(manifest: &Blob, name: &str) -> Vec<u8> {
-    let names = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
-    let annotations = names.into_iter().map(|key| (key.to_owned(), name.to_owned())).collect();
-    let descriptor = Descriptor { annotations, ..manifest.descriptor.clone() };
-    json(&Index { schema_version: 2, media_type: INDEX_TYPE, manifests: [descriptor] })
+/// The layout's names its image by annotations. It gives no platform: containerd would otherwise skip the image on import
+/// where it does not match, instead of saying so on use.
+pub fn index(manifests: &[Descriptor], annotations: &Labels) -> Vec<u8> {
+    json(&Index { schema_version: 2, media_type: INDEX_TYPE, manifests, annotations })
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct DockerManifest<'a> {
     config: String,
-    repo_tags: [&'a str; 1],
-    layers: [String; 1],
+    repo_tags: Option<[&'a str; 1]>,
+    layers: Vec<String>,
 }
 
 /// Contents of `manifest.json`, by which `docker load` finds the same blobs.
-pub fn docker_manifest(config: &Blob, layer: &Blob, name: &str) -> Vec<u8> {
-    json(&[DockerManifest { config: config.path(), repo_tags: [name], layers: [layer.path()] }])
+pub fn docker_manifest<'a>(
+    config: &Descriptor,
+    layers: impl IntoIterator<Item = &'a Descriptor>,
+    name: Option<&str>,
+) -> Vec<u8> {
+    let layers = layers.into_iter().map(Descriptor::path).collect();
+    json(&[DockerManifest { config: config.path(), repo_tags: name.map(|name| [name]), layers }])
 }
 
-fn json(document: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(document: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(document).expect("strings, numbers and maps with text keys are always valid JSON")
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// Why there is no output.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -21,29 +23,60 @@ pub enum OutputError {
     },
 }
 
-/// Writes `bytes` to `path`, replacing a file that is there. On error the old file is untouched and no
-/// temporary file is left.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err(OutputError::NotRegular(path.to_owned())),
-        _ => replace(path, bytes).map_err(|source| OutputError::Io { path: path.to_owned(), source }),
+/// A file that is being written. Until [`Output::commit`] the old one is untouched; without it nothing is left.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    temporary: NamedTempFile,
+}
+
+impl Output {
+    /// Begins to replace the file at `path`, if there is one.
+    pub fn create(path: &Path) -> Result<Output, OutputError> {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(OutputError::NotRegular(path.to_owned()));
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix(".micrun-image-builder-")
+            // As for any new file: the umask decides what is left of it.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory(path))
+            .map_err(|error| OutputError::Io { path: path.to_owned(), source: without_path(&error) })?;
+        Ok(Output { path: path.to_owned(), temporary })
+    }
+
+    /// What is to be written to.
+    pub fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+
+    /// Brings it to the disk, under its name.
+    pub fn commit(self) -> Result<(), OutputError> {
+        let Output { path, temporary } = self;
+        let done = temporary.as_file().sync_all();
+        let done = done.and_then(|()| temporary.persist(&path).map_err(|error| error.error));
+        let done = done.and_then(|_| File::open(directory(&path))?.sync_all());
+        done.map_err(|source| OutputError::Io { path, source })
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".micrun-image-builder-")
-        // As for any new file: the umask decides what is left of it.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)?;
-    temporary.as_file_mut().write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path)?;
-    File::open(directory)?.sync_all()
+/// The error of the system itself: the temporary file's name means nothing to anybody.
+fn without_path(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>());
+    let code = inner.unwrap_or(error).raw_os_error();
+    code.map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error)
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Writes `bytes` to `path`, replacing a file that is there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    let mut output = Output::create(path)?;
+    let written = output.file().write_all(bytes);
+    written.map_err(|source| OutputError::Io { path: path.to_owned(), source })?;
+    output.commit()
 }
 
 #[cfg(test)]

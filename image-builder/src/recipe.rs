@@ -15,7 +15,8 @@ use firmware::label;
 use firmware::toml_file::{self, Document, LineError, Table, Value};
 
 use crate::image_path::{ImagePath, ImagePathError};
-use crate::platform::Platform;
+use crate::layer::Format;
+use crate::platform::{Platform, PlatformError};
 use crate::reference::Reference;
 
 pub use error::RecipeError;
@@ -36,11 +37,31 @@ const LABELS: [(&str, &str); 5] = [
 ];
 
 /// The other keys of the file itself.
-const KEYS: [&str; 9] =
-    ["name", "board", "firmware", "platform", "args", "rtos", "client-conf", "annotations", "files"];
+const KEYS: [&str; 11] = [
+    "name",
+    "board",
+    "firmware",
+    "platform",
+    "layer",
+    "sbom",
+    "args",
+    "rtos",
+    "client-conf",
+    "annotations",
+    "files",
+];
 
 /// Keys of the table `rtos`, each with its label.
 const RTOS_LABELS: [(&str, &str); 2] = [("name", label::RTOS), ("version", label::RTOS_VERSION)];
+
+/// Where an image's bill of materials comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SbomSource {
+    /// The builder writes it.
+    Made,
+    /// This file.
+    File(PathBuf),
+}
 
 /// What a recipe says. Paths of the building machine are as the recipe has them: relative to its directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +72,12 @@ pub struct Recipe {
     pub board: Option<Board>,
     /// The ELF file.
     pub firmware: Option<PathBuf>,
-    /// Platform of the containerd host.
-    pub platform: Option<Platform>,
+    /// Platforms of containerd hosts.
+    pub platforms: Vec<Platform>,
+    /// How the layer is packed.
+    pub format: Option<Format>,
+    /// The image gets a bill of materials.
+    pub sbom: Option<SbomSource>,
     /// Arguments that follow the firmware in the image's entrypoint.
     pub args: Vec<String>,
     /// Values of `client.conf`.
@@ -83,7 +108,9 @@ impl Recipe {
             name: file.get("name").map(|value| parsed(&value)).transpose()?,
             board: file.get("board").map(|value| board(&value)).transpose()?,
             firmware: file.get("firmware").map(|value| path(&value)).transpose()?,
-            platform: file.get("platform").map(|value| parsed(&value)).transpose()?,
+            platforms: file.get("platform").map_or(Ok(Vec::new()), |value| platforms(&value))?,
+            format: file.get("layer").map(|value| parsed(&value)).transpose()?,
+            sbom: file.get("sbom").map_or(Ok(None), |value| sbom(&value))?,
             args: file.get("args").map_or(Ok(Vec::new()), |value| args(&value))?,
             settings: file.table("client-conf")?.map_or(Ok(Vec::new()), |table| settings(&table))?,
             labels,
@@ -115,6 +142,23 @@ fn board(value: &Value<'_>) -> Result<Board, LineError> {
 /// A path on the building machine.
 fn path(value: &Value<'_>) -> Result<PathBuf, LineError> {
     Ok(PathBuf::from(without_nul(value, value.text()?)?))
+}
+
+/// One, or a list of some.
+fn platforms(value: &Value<'_>) -> Result<Vec<Platform>, LineError> {
+    let texts = value.text().map_or_else(|_| value.texts(), |one| Ok(vec![one]))?;
+    if texts.is_empty() {
+        return Err(value.refused(&format!("{:?} is empty, leave it out or set it", value.key())));
+    }
+    texts.into_iter().map(|text| text.parse().map_err(|error: PlatformError| value.refused(&error))).collect()
+}
+
+/// `true` and `false`, or the path of a document.
+fn sbom(value: &Value<'_>) -> Result<Option<SbomSource>, LineError> {
+    match value.boolean() {
+        Ok(on) => Ok(on.then_some(SbomSource::Made)),
+        Err(_) => Ok(Some(SbomSource::File(path(value)?))),
+    }
 }
 
 fn args(value: &Value<'_>) -> Result<Vec<String>, LineError> {

@@ -40,6 +40,22 @@ impl Reference {
         name.rsplit_once('/').map_or(name, |(_, base)| base)
     }
 
+    /// The registry: what is before the first slash.
+    pub fn host(&self) -> &str {
+        self.0.split_once('/').map_or("", |(host, _)| host)
+    }
+
+    /// What is between host and tag.
+    pub fn path(&self) -> &str {
+        let rest = self.0.split_once('/').map_or("", |(_, rest)| rest);
+        rest.rsplit_once(':').map_or(rest, |(path, _)| path)
+    }
+
+    /// What is after the last colon.
+    pub fn tag(&self) -> &str {
+        self.0.rsplit_once(':').map_or("", |(_, tag)| tag)
+    }
+
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0

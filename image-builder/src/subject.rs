@@ -83,6 +83,11 @@ pub fn open(path: &Path, platform: Option<Platform>) -> Result<Subject, SubjectE
         let firmware = file::read(&file, MAX_FIRMWARE_LEN)?;
         return Ok(Subject { image: None, firmware_path: String::new(), firmware, client_conf: None });
     }
+    open_archive(file, platform)
+}
+
+/// Reads an archive.
+pub fn open_archive(file: File, platform: Option<Platform>) -> Result<Subject, SubjectError> {
     let (image, layers) = image::read(&mut Blobs::open(file)?, platform)?;
     from_layers(image, &layers)
 }

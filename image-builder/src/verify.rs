@@ -21,6 +21,8 @@ pub struct Policy {
     pub board: Option<Board>,
     /// Labels that must be there, and what they must be.
     pub require: Vec<(String, Option<String>)>,
+    /// There must be a signature.
+    pub signed: bool,
     /// Doubts count as failures.
     pub strict: bool,
 }
@@ -69,6 +71,7 @@ pub fn verify(subject: &Subject, policy: &Policy) -> Verdict {
     if let Some(image) = &subject.image {
         checks.extend(of_image(image, subject, &facts));
         checks.extend(board.ok().and_then(|board| cpu(subject, &board)));
+        checks.extend(signature(image, policy.signed));
         checks.extend(policy.require.iter().map(|(key, value)| required(image, key, value.as_deref())));
     }
     let bad = |check: &Check| check.outcome == Failed || (policy.strict && check.outcome == Doubtful);
@@ -199,6 +202,15 @@ fn entrypoint(image: &Image) -> Check {
         Some(program) if program.starts_with('/') => check("entrypoint", Passed, program),
         Some(program) => check("entrypoint", Doubtful, format!("{program:?} is not an absolute path")),
         None => check("entrypoint", Doubtful, "there is none, kubernetes refuses such an image"),
+    }
+}
+
+/// Whether there is one. Whether it is good is for the tool that made it to say, which knows whom to trust.
+fn signature(image: &Image, wanted: bool) -> Option<Check> {
+    let found = image.referrers.iter().find(|referrer| referrer.is_signature());
+    match found {
+        Some(found) => Some(check("signature", Passed, format!("there is one, unproven: {}", found.kind))),
+        None => wanted.then(|| check("signature", Failed, "there is none")),
     }
 }
 

@@ -8,13 +8,15 @@ use firmware::board::Board;
 use firmware::client_conf::Key;
 use firmware::test_elf::{CODE_ADDR, TestElf};
 use firmware::{checksum, label};
-use image_builder::bundle::{Request, bundle};
+use image_builder::bundle::Request;
+use image_builder::content::Content;
 use image_builder::epoch::Epoch;
+use image_builder::layer::Format;
 use image_builder::platform::Platform;
 use image_builder::reference::Reference;
 use oci_spec::image::{Arch, MediaType, Os};
 
-use archive::{Archive, entries};
+use archive::{Archive, entries, packed};
 
 const CONF: &str = "[Mica]\n# the demo\nclientpath=/lib/firmware/x.elf\nName=demo\nCPU=0x2\nPedestal=qemu\n";
 
@@ -24,8 +26,13 @@ fn name() -> &'static Reference {
     &NAME
 }
 
-fn platform() -> Platform {
-    "linux/arm64".parse().expect("a valid platform")
+fn platform() -> &'static Platform {
+    static PLATFORM: LazyLock<Platform> = LazyLock::new(|| "linux/arm64".parse().expect("a valid platform"));
+    &PLATFORM
+}
+
+fn content(bytes: &[u8]) -> Content {
+    bytes.to_vec().into()
 }
 
 fn board() -> &'static Board {
@@ -34,14 +41,16 @@ fn board() -> &'static Board {
 }
 
 /// A request with nothing but the mandatory parts.
-fn request(firmware: &[u8]) -> Request<'_> {
+fn request(firmware: &Content) -> Request<'_> {
     Request {
         firmware,
         client_conf: None,
         settings: &[],
         board: board(),
         name: name(),
-        platform: platform(),
+        platforms: std::slice::from_ref(platform()),
+        format: Format::Tar,
+        sbom: None,
         time: None,
         args: &[],
         files: &[],
@@ -57,12 +66,12 @@ fn sums(firmware: &[u8]) -> String {
 }
 
 fn refusal(firmware: &TestElf) -> String {
-    bundle(&request(&firmware.build())).expect_err("broken firmware").to_string()
+    packed(&request(&content(&firmware.build()))).expect_err("broken firmware").to_string()
 }
 
 fn conf_refusal(conf: &str) -> String {
     let firmware = TestElf::new().build();
-    bundle(&Request { client_conf: Some(conf), ..request(&firmware) })
+    packed(&Request { client_conf: Some(conf), ..request(&content(&firmware)) })
         .expect_err("a broken client.conf")
         .to_string()
 }
@@ -70,7 +79,7 @@ fn conf_refusal(conf: &str) -> String {
 #[test]
 fn an_archive_holds_firmware_and_client_conf() {
     let firmware = TestElf::new().build();
-    let image = bundle(&Request { client_conf: Some(CONF), ..request(&firmware) }).expect("valid");
+    let image = packed(&Request { client_conf: Some(CONF), ..request(&content(&firmware)) }).expect("valid");
     let archive = Archive::open(&image.archive);
     assert_eq!(image.digest, archive.manifest_digest);
     let layer = entries(&archive.layer);
@@ -92,7 +101,7 @@ fn an_archive_holds_firmware_and_client_conf() {
 #[test]
 fn without_client_conf_one_is_made() {
     let firmware = TestElf::new().build();
-    let image = bundle(&request(&firmware)).expect("valid");
+    let image = packed(&request(&content(&firmware))).expect("valid");
     let layer = entries(&Archive::open(&image.archive).layer);
     let conf = layer.iter().find(|entry| entry.path == "etc/mica/client.conf").expect("a client.conf");
     let expected = format!("[Mica]\nName=hello\nClientPath=/firmware.elf\nCPU=3\n{}", sums(&firmware));
@@ -102,12 +111,12 @@ fn without_client_conf_one_is_made() {
 #[test]
 fn files_arguments_and_settings_go_in() {
     let firmware = TestElf::new().build();
-    let file = |path: &str, text: &str| (path.parse().expect("a valid path"), text.as_bytes().to_vec());
-    let image = bundle(&Request {
+    let file = |path: &str, text: &str| (path.parse().expect("a valid path"), content(text.as_bytes()));
+    let image = packed(&Request {
         settings: &[(Key::Pedestal, "qemu".to_owned()), (Key::Debug, "yes".to_owned())],
         args: &["-v".to_owned()],
         files: &[file("/etc/mica/extra", "more"), file("/data/ca.pem", "ca")],
-        ..request(&firmware)
+        ..request(&content(&firmware))
     })
     .expect("valid");
     let archive = Archive::open(&image.archive);
@@ -132,7 +141,7 @@ fn files_arguments_and_settings_go_in() {
 #[test]
 fn configuration_manifest_and_index_are_what_oci_says() {
     let firmware = TestElf::new().build();
-    let image = bundle(&request(&firmware)).expect("valid");
+    let image = packed(&request(&content(&firmware))).expect("valid");
     let archive = Archive::open(&image.archive);
     let entry = &archive.index.manifests()[0];
     let annotations = entry.annotations().as_ref().expect("annotations");
@@ -153,7 +162,7 @@ fn configuration_manifest_and_index_are_what_oci_says() {
 
 #[test]
 fn docker_finds_the_same_blobs() {
-    let image = bundle(&request(&TestElf::new().build())).expect("valid");
+    let image = packed(&request(&content(&TestElf::new().build()))).expect("valid");
     let archive = Archive::open(&image.archive);
     let blob = |digest: &str| digest.replace("sha256:", "blobs/sha256/");
     let expected = serde_json::json!([{
@@ -168,7 +177,8 @@ fn docker_finds_the_same_blobs() {
 fn labels_are_the_same_in_configuration_and_manifest() {
     let firmware = TestElf::new().build();
     let time = Some(Epoch::parse("1700000000").expect("valid"));
-    let image = bundle(&Request { client_conf: Some(CONF), time, ..request(&firmware) }).expect("valid");
+    let image =
+        packed(&Request { client_conf: Some(CONF), time, ..request(&content(&firmware)) }).expect("valid");
     let archive = Archive::open(&image.archive);
     let run = archive.config.config().as_ref().expect("a run configuration");
     let labels = run.labels().as_ref().expect("labels");
@@ -195,7 +205,7 @@ fn labels_are_the_same_in_configuration_and_manifest() {
 #[test]
 fn the_time_is_that_of_every_entry() {
     let (firmware, time) = (TestElf::new().build(), Some(Epoch::parse("1700000000").expect("valid")));
-    let image = bundle(&Request { time, ..request(&firmware) }).expect("valid");
+    let image = packed(&Request { time, ..request(&content(&firmware)) }).expect("valid");
     let layer = Archive::open(&image.archive).layer;
     for entry in entries(&image.archive).iter().chain(&entries(&layer)) {
         assert_eq!(entry.mtime, 1_700_000_000, "{}", entry.path);
@@ -208,7 +218,7 @@ fn annotations_are_added_but_replace_nothing() {
     let with = |pairs: &[(&str, &str)]| {
         let pairs: Vec<(String, String)> =
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        bundle(&Request { annotations: &pairs, ..request(&firmware) })
+        packed(&Request { annotations: &pairs, ..request(&content(&firmware)) })
     };
     let image = with(&[("com.example.line", "a=b \"quoted\"")]).expect("valid");
     let archive = Archive::open(&image.archive);
@@ -258,7 +268,7 @@ fn firmware_that_cannot_run_is_refused() {
 
 #[test]
 fn files_that_are_no_firmware_are_refused() {
-    let text = |file: &[u8]| bundle(&request(file)).expect_err("no firmware").to_string();
+    let text = |file: &[u8]| packed(&request(&content(file))).expect_err("no firmware").to_string();
     assert_eq!(
         text(b"hello"),
         "firmware: not an elf file: it starts with [68, 65, 6c, 6c], an elf file with [7f, 45, 4c, 46]"
@@ -292,14 +302,14 @@ fn a_client_conf_that_does_not_suit_the_board_is_refused() {
     );
     let xen = format!("{head}CPU=1-3\nPedestal=xen\nPedestalConf=/x.bin\nVCPU=2\nMemory=256\n");
     let firmware = TestElf::new().build();
-    assert!(bundle(&Request { client_conf: Some(&xen), ..request(&firmware) }).is_ok());
+    assert!(packed(&Request { client_conf: Some(&xen), ..request(&content(&firmware)) }).is_ok());
 }
 
 #[test]
 fn warnings_are_handed_on() {
     let conf = format!("{CONF}AutoBot=yes\n");
     let firmware = TestElf::new().build();
-    let image = bundle(&Request { client_conf: Some(&conf), ..request(&firmware) }).expect("valid");
+    let image = packed(&Request { client_conf: Some(&conf), ..request(&content(&firmware)) }).expect("valid");
     let warnings: Vec<String> = image.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings, ["line 7: key \"AutoBot\" is unknown and ignored, did you mean AutoBoot"]);
 }

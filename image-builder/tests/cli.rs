@@ -90,6 +90,123 @@ fn equal_input_gives_equal_bytes_wherever_it_is_built() {
 }
 
 #[test]
+fn every_layer_is_the_same_wherever_it_is_built() {
+    for layer in ["tar+gzip", "tar+zstd", "erofs"] {
+        let build = |umask: &str, zone: &str| {
+            let directory = directory();
+            let extra =
+                ["--layer", layer, "--platform", "linux/amd64", "--platform", "linux/arm64", "--sbom"];
+            let bundle = command(directory.path(), &extra);
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+                .arg(BINARY)
+                .args(bundle.get_args());
+            shell.current_dir(directory.path()).env("TZ", zone).env("TMPDIR", directory.path());
+            shell.env("SOURCE_DATE_EPOCH", "1700000000");
+            let output = output(shell);
+            assert!(output.status.success(), "{}", stderr(&output));
+            assert_eq!(names(directory.path()), [Path::new("app.elf"), Path::new("out.tar")]);
+            fs::read(directory.path().join("out.tar")).expect("readable")
+        };
+        assert!(build("022", "UTC") == build("077", "Asia/Tokyo"), "{layer}");
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_archive_or_the_new_one() {
+    let directory = directory();
+    let path = directory.path();
+    let big = TestElf::new().segment(0x7a10_0000, &vec![0x55; 2 << 20]).build();
+    fs::write(path.join("app.elf"), big).expect("written");
+    assert!(output(command(path, &[])).status.success());
+    let new = fs::read(path.join("out.tar")).expect("readable");
+    let (mut kept, mut replaced) = (0, 0);
+    for step in 0..8_u64 {
+        fs::write(path.join("out.tar"), "old").expect("written");
+        for left in unfinished(path) {
+            fs::remove_file(left).expect("removed");
+        }
+        let mut child = command(path, &[]).stdout(Stdio::null()).spawn().expect("the builder runs");
+        // Each time when more has been written than the last time; at last, more than there is.
+        let enough = step * new.len() as u64 / 6;
+        while child.try_wait().expect("asked").is_none() {
+            let len = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.len() >= enough);
+            if unfinished(path).iter().any(len) {
+                child.kill().expect("killed");
+                child.wait().expect("ended");
+            }
+        }
+        let left = fs::read(path.join("out.tar")).expect("readable");
+        if left == b"old" {
+            kept += 1;
+        } else {
+            assert!(left == new, "after {enough} bytes: neither the old nor the new one");
+            replaced += 1;
+        }
+    }
+    assert!(kept > 0 && replaced > 0, "{kept} kept, {replaced} replaced");
+}
+
+/// New archives that nobody finished.
+fn unfinished(directory: &Path) -> Vec<PathBuf> {
+    let names = names(directory).into_iter();
+    let begun = names.filter(|name| name.to_string_lossy().starts_with(".micrun-image-builder-"));
+    begun.map(|name| directory.join(name)).collect()
+}
+
+#[test]
+fn firmware_that_is_far_too_long_is_refused_at_once() {
+    let directory = directory();
+    let file = fs::File::create(directory.path().join("app.elf")).expect("created");
+    file.set_len(4 << 30).expect("a sparse file");
+    let line = "cannot read app.elf: it is longer than 268435456 bytes, the most that is allowed";
+    refused(&directory, command(directory.path(), &[]), line);
+}
+
+#[test]
+fn firmware_for_32_bits_is_refused() {
+    let directory = directory();
+    fs::write(directory.path().join("app.elf"), TestElf::new().class(1).build()).expect("written");
+    let line = "firmware: elf header: class is 1, it must be 2 (64-bit)";
+    refused(&directory, command(directory.path(), &[]), line);
+}
+
+#[test]
+fn targets_that_cannot_be_written_are_named() {
+    let directory = directory();
+    let to = |target: &str| {
+        let mut bundle = Command::new(BINARY);
+        bundle.current_dir(directory.path()).args([
+            "bundle",
+            "--firmware",
+            "app.elf",
+            "--board",
+            "qemu-arm64",
+        ]);
+        bundle.args(["--name", "localhost/hello:1", "--output", target]);
+        bundle
+    };
+    let line = "cannot write output none/out.tar: No such file or directory (os error 2)";
+    refused(&directory, to("none/out.tar"), line);
+    refused(&directory, to("/dev/full"), "output /dev/full exists and is not a regular file");
+}
+
+#[test]
+fn bills_of_materials_of_others_are_checked() {
+    let directory = directory();
+    let with = |text: &str| {
+        fs::write(directory.path().join("app.spdx.json"), text).expect("written");
+        output(command(directory.path(), &["--sbom-file", "app.spdx.json", "--json"]))
+    };
+    let refused = with("{}");
+    let line = "app.spdx.json: it is neither SPDX nor CycloneDX in JSON: there is no spdxVersion, @context or bomFormat";
+    assert_eq!(stderr(&refused), format!("micrun-image-builder: {line}\n"));
+    let done = with("{\"spdxVersion\":\"SPDX-2.3\"}");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("\"digest\": \"sha256:"), "{}", stderr(&done));
+}
+
+#[test]
 fn the_source_date_must_be_a_number() {
     let directory = directory();
     let mut command = command(directory.path(), &[]);

@@ -9,13 +9,17 @@ use firmware::client_conf::Key;
 use firmware::label;
 use firmware::test_elf::{TestElf, minimal_table};
 use image_builder::bundle::{Bundle, Request, bundle};
-use image_builder::recipe::Recipe;
+use image_builder::content::Content;
+use image_builder::layer::Format;
+use image_builder::recipe::{Recipe, SbomSource};
 
 const FULL: &str = r#"
 name = "localhost/demo/hello:1"
 board = "qemu-arm64"
 firmware = "app.elf"
 platform = "linux/arm64"
+layer = "tar+gzip"
+sbom = true
 version = "2"
 title = "A title"
 licenses = "Apache-2.0"
@@ -60,22 +64,27 @@ fn firmware_for(board: &Board) -> Vec<u8> {
 /// The image that a recipe makes of a valid firmware.
 fn image(recipe: &Recipe, files: &[(&str, &[u8])]) -> Result<Bundle, String> {
     let board = recipe.board.clone().unwrap_or_else(qemu_arm64);
-    let files: Vec<_> =
-        files.iter().map(|(path, bytes)| (path.parse().expect("a valid path"), bytes.to_vec())).collect();
-    let image = bundle(&Request {
-        firmware: &firmware_for(&board),
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| (path.parse().expect("a valid path"), bytes.to_vec().into()))
+        .collect();
+    let name = "localhost/a:1".parse().expect("a valid name");
+    let request = Request {
+        firmware: &Content::from(firmware_for(&board)),
         client_conf: None,
         settings: &recipe.settings,
         board: &board,
-        name: recipe.name.as_ref().unwrap_or(&"localhost/a:1".parse().expect("a valid name")),
-        platform: "linux/arm64".parse().expect("a valid platform"),
+        name: recipe.name.as_ref().unwrap_or(&name),
+        platforms: &["linux/arm64".parse().expect("a valid platform")],
+        format: Format::Tar,
+        sbom: None,
         time: None,
         args: &recipe.args,
         files: &files,
         labels: &Vec::from_iter(recipe.labels.clone()),
         annotations: &Vec::from_iter(recipe.annotations.clone()),
-    });
-    image.map_err(|error| error.to_string())
+    };
+    bundle(&request, &mut tempfile::tempfile().expect("a temporary file")).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -84,7 +93,8 @@ fn everything_is_read() {
     assert_eq!(recipe.name, Some("localhost/demo/hello:1".parse().expect("valid")));
     assert_eq!(recipe.board, Some(qemu_arm64()));
     assert_eq!(recipe.firmware, Some(PathBuf::from("app.elf")));
-    assert_eq!(recipe.platform, Some("linux/arm64".parse().expect("valid")));
+    assert_eq!(recipe.platforms, ["linux/arm64".parse().expect("valid")]);
+    assert_eq!((recipe.format, recipe.sbom), (Some(Format::TarGzip), Some(SbomSource::Made)));
     assert_eq!(recipe.args, ["-v", ""]);
     let settings =
         [(Key::Name, "demo"), (Key::Cpu, "2"), (Key::Debug, "yes"), (Key::ConsoleInputRate, "1000")];
@@ -101,6 +111,22 @@ fn everything_is_read() {
     assert_eq!(recipe.labels, BTreeMap::from(labels.map(|(key, value)| (key, value.to_owned()))));
     assert_eq!(recipe.annotations, BTreeMap::from([("com.example.line".to_owned(), "x".to_owned())]));
     assert_eq!(Recipe::parse(""), Ok(Recipe::default()));
+}
+
+#[test]
+fn platforms_and_bills_of_materials_have_two_forms() {
+    let recipe = |text: &str| Recipe::parse(text).map_err(|error| error.to_string());
+    let both = recipe("platform = [\"linux/arm64\", \"linux/amd64\"]").expect("valid").platforms;
+    assert_eq!(both.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/arm64", "linux/amd64"]);
+    assert_eq!(
+        recipe("platform = []"),
+        Err("line 1: \"platform\" is empty, leave it out or set it".to_owned())
+    );
+    let file = SbomSource::File(PathBuf::from("a.spdx.json"));
+    assert_eq!(recipe("sbom = \"a.spdx.json\"").expect("valid").sbom, Some(file));
+    assert_eq!(recipe("sbom = false").expect("valid").sbom, None);
+    let error = "line 1: layer \"zip\" is unknown, it must be tar, tar+gzip, tar+zstd or erofs";
+    assert_eq!(recipe("layer = \"zip\""), Err(error.to_owned()));
 }
 
 #[test]

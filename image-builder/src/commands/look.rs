@@ -1,22 +1,36 @@
 //! What the commands that only look have in common.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use image_builder::platform::Platform;
+use image_builder::pull::{PullError, pull};
+use image_builder::remote::Remote;
 use image_builder::subject::{self, Subject, SubjectError};
 use serde::Serialize;
+
+use super::registry::RegistryArgs;
 
 /// What to look at.
 #[derive(Debug, Args)]
 pub(crate) struct SubjectArgs {
-    /// Image archive, or firmware that is not packed yet
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Platform to take of an archive with several; this machine's if absent
+    /// Image archive, firmware that is not packed yet, or the name of an image in a registry
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) subject: PathBuf,
+    #[command(flatten)]
+    pub(crate) how: LookArgs,
+}
+
+/// How to look at it.
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    /// Platform to take of an image for several; this machine's if absent
     #[arg(long, value_name = "PLATFORM")]
-    pub(crate) platform: Option<Platform>,
+    platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// Why a command that looks failed.
@@ -24,12 +38,29 @@ pub(crate) struct SubjectArgs {
 pub(crate) enum LookError {
     #[error("cannot read {path}: {source}")]
     Subject { path: PathBuf, source: SubjectError },
+    #[error("cannot pull {name}: {source}")]
+    Pull { name: Remote, source: PullError },
+    #[error("cannot keep {name} in a temporary file: {source}")]
+    Temporary { name: Remote, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Print(#[from] io::Error),
 }
 
-pub(crate) fn open(path: &Path, platform: Option<Platform>) -> Result<Subject, LookError> {
-    subject::open(path, platform).map_err(|source| LookError::Subject { path: path.to_owned(), source })
+/// Opens a file; or what a registry has, if there is no file and this is the name of an image.
+pub(crate) fn open(path: &Path, how: &LookArgs) -> Result<Subject, LookError> {
+    let failed = |source| LookError::Subject { path: path.to_owned(), source };
+    let name = path.to_str().filter(|_| !path.exists()).and_then(|text| text.parse::<Remote>().ok());
+    let Some(name) = name else { return subject::open(path, how.platform).map_err(failed) };
+    let file = pulled(&name, how)?;
+    subject::open_archive(file, how.platform).map_err(failed)
+}
+
+/// The image in a file that has no name.
+fn pulled(name: &Remote, how: &LookArgs) -> Result<File, LookError> {
+    let temporary = |source| LookError::Temporary { name: name.clone(), source };
+    let mut file = tempfile::tempfile().map_err(temporary)?;
+    let done = pull(&how.registry.open(name), name, how.platform, &mut file);
+    done.map(|_| file).map_err(|source| LookError::Pull { name: name.clone(), source })
 }
 
 pub(crate) fn print(text: &str) -> Result<(), LookError> {

@@ -17,6 +17,9 @@ pub(crate) struct VerifyArgs {
     /// Label that must be there, and what it must be; may be repeated
     #[arg(long, value_name = "KEY[=VALUE]", value_parser = requirement)]
     require: Vec<(String, Option<String>)>,
+    /// Demand a signature (cosign, notation) beside the image; it is not proven
+    #[arg(long)]
+    signed: bool,
     /// Fail on doubts, such as a missing checksum, too
     #[arg(long)]
     strict: bool,
@@ -27,8 +30,13 @@ pub(crate) struct VerifyArgs {
 
 /// Runs the command; true if the image passes.
 pub(crate) fn run(args: &VerifyArgs) -> Result<bool, LookError> {
-    let policy = Policy { board: args.board.clone(), require: args.require.clone(), strict: args.strict };
-    let verdict = verify(&open(&args.subject.file, args.subject.platform)?, &policy);
+    let policy = Policy {
+        board: args.board.clone(),
+        require: args.require.clone(),
+        signed: args.signed,
+        strict: args.strict,
+    };
+    let verdict = verify(&open(&args.subject.subject, &args.subject.how)?, &policy);
     let printed = if args.json { print_json(&verdict) } else { print(&verdict.to_string()) };
     printed.map(|()| verdict.holds)
 }

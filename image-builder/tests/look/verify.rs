@@ -48,6 +48,24 @@ fn image(changes: &Value, firmware: &[u8], conf: &str) -> Layout {
     layout
 }
 
+#[test]
+fn a_signature_beside_the_image_is_seen() {
+    let mut layout = image(&json!({}), &TestElf::new().build(), CONF);
+    let unsigned = layout.build();
+    assert_eq!(failures(&unsigned, &["--signed"]), ["signature there is none"]);
+    let subject = layout.index[0].clone();
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let empty = layout.blob("application/vnd.oci.empty.v1+json", b"{}".to_vec());
+    let manifest = json!({
+        "schemaVersion": 2, "artifactType": kind, "config": empty, "layers": [empty], "subject": subject,
+    });
+    let signature =
+        layout.blob("application/vnd.oci.image.manifest.v1+json", manifest.to_string().into_bytes());
+    layout.index.push(signature);
+    let found = format!("passed signature there is one, unproven: {kind}");
+    assert!(verified(&layout.build(), &["--signed"], 0).contains(&found));
+}
+
 fn changed(key: &str, value: &str) -> Vec<u8> {
     image(&json!({key: value}), &TestElf::new().build(), CONF).build()
 }

@@ -8,9 +8,34 @@ pub fn crc32(bytes: &[u8]) -> String {
 /// SHA-256 as 64 lower-case hex digits.
 #[cfg(feature = "sha256")]
 pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
+    hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
 
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Both checksums of bytes that come in pieces.
+#[cfg(feature = "sha256")]
+#[derive(Clone, Debug, Default)]
+pub struct Sums {
+    crc32: crc32fast::Hasher,
+    sha256: sha2::Sha256,
+}
+
+#[cfg(feature = "sha256")]
+impl Sums {
+    /// Adds a piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.crc32.update(bytes);
+        sha2::Digest::update(&mut self.sha256, bytes);
+    }
+
+    /// CRC-32 and SHA-256, in the forms of [`crc32`] and [`sha256`].
+    pub fn finish(self) -> (String, String) {
+        (format!("{:08x}", self.crc32.finalize()), hex(&sha2::Digest::finalize(self.sha256)))
+    }
+}
+
+#[cfg(feature = "sha256")]
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -26,5 +51,10 @@ mod tests {
     fn sha256_of_abc() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(super::sha256(b"abc"), digest);
+        let mut sums = super::Sums::default();
+        for piece in [&b"a"[..], b"", b"bc"] {
+            sums.update(piece);
+        }
+        assert_eq!(sums.finish(), ("352441c2".to_owned(), digest.to_owned()));
     }
 }

@@ -8,11 +8,12 @@ mod error;
 mod segment;
 mod table;
 
+use std::io::{Read, Seek};
 use std::ops::Range;
 
 use object::elf::{self, FileHeader64};
 use object::read::elf::FileHeader;
-use object::{LittleEndian, ReadRef};
+use object::{LittleEndian, ReadCache, ReadRef};
 use openamp::resource_table::Layout;
 
 pub use error::{ElfError, Part};
@@ -32,6 +33,15 @@ pub struct Elf {
 impl Elf {
     /// Checks the bytes of an ELF file. The ranges of the result are ranges of `file`.
     pub fn parse(file: &[u8]) -> Result<Elf, ElfError> {
+        Elf::of(file)
+    }
+
+    /// The same for a file that is not in memory: only what describes it is read, not what is loaded.
+    pub fn read(file: impl Read + Seek) -> Result<Elf, ElfError> {
+        Elf::of(&ReadCache::new(file))
+    }
+
+    fn of<'f>(file: impl ReadRef<'f>) -> Result<Elf, ElfError> {
         let header = header(file)?;
         let segments = segment::parse(header, file)?;
         let entry = header.e_entry(LittleEndian);
@@ -65,15 +75,16 @@ impl Elf {
 
 type Header = FileHeader64<LittleEndian>;
 
-fn header(file: &[u8]) -> Result<&Header, ElfError> {
-    if !file.starts_with(&elf::ELFMAG) {
-        return Err(ElfError::NotElf(file.iter().copied().take(elf::ELFMAG.len()).collect()));
+fn header<'f>(file: impl ReadRef<'f>) -> Result<&'f Header, ElfError> {
+    let magic = bytes(file, 0..elf::ELFMAG.len().min(len(file)));
+    if magic != elf::ELFMAG {
+        return Err(ElfError::NotElf(magic.to_vec()));
     }
     let header: &Header = file.read_at(0).map_err(|()| ElfError::Truncated {
         part: Part::FileHeader,
         offset: 0,
         len: size_of::<Header>() as u64,
-        file_len: file.len(),
+        file_len: len(file),
     })?;
     check_ident(header.e_ident())?;
     let machine = header.e_machine(LittleEndian);
@@ -94,10 +105,21 @@ fn check(field: &'static str, value: u16, expected: u16, meaning: &'static str) 
     if value == expected { Ok(()) } else { Err(ElfError::Header { field, value, expected, meaning }) }
 }
 
+/// Bytes in the file; none of one that can't be read.
+fn len<'f>(file: impl ReadRef<'f>) -> usize {
+    file.len().ok().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
+}
+
+/// The bytes of a range that [`range`] gave; none if they can't be read.
+fn bytes<'f>(file: impl ReadRef<'f>, range: Range<usize>) -> &'f [u8] {
+    file.read_bytes_at(range.start as u64, range.len() as u64).unwrap_or_default()
+}
+
 /// Bytes `offset..offset + len` of the file, if it has them.
-fn range(file: &[u8], part: Part, offset: u64, len: u64) -> Result<Range<usize>, ElfError> {
-    let truncated = ElfError::Truncated { part, offset, len, file_len: file.len() };
-    let end = offset.checked_add(len).filter(|end| *end <= file.len() as u64);
+fn range<'f>(file: impl ReadRef<'f>, part: Part, offset: u64, len: u64) -> Result<Range<usize>, ElfError> {
+    let file_len = self::len(file);
+    let truncated = ElfError::Truncated { part, offset, len, file_len };
+    let end = offset.checked_add(len).filter(|end| *end <= file_len as u64);
     match (usize::try_from(offset), end.map(usize::try_from)) {
         (Ok(start), Some(Ok(end))) => Ok(start..end),
         _ => Err(truncated),

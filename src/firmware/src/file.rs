@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Longest firmware file: twice the memory that the largest board gives to an RTOS, for debug sections.
-pub const MAX_FIRMWARE_LEN: u64 = 128 << 20;
+/// Longest firmware file: several times the memory that boards give to an RTOS, for debug sections.
+pub const MAX_FIRMWARE_LEN: u64 = 256 << 20;
 
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
@@ -22,11 +22,15 @@ pub enum FileError {
 
 /// Reads an opened regular file from its present position; at most `limit` bytes.
 pub fn read(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(FileError::NotRegular);
     }
+    if metadata.len() > limit {
+        return Err(FileError::TooLong(limit));
+    }
     let mut bytes = Vec::new();
-    // The length is judged by what was read, not by the metadata: the file may grow meanwhile.
+    // The length is judged by what was read, too: the file may grow meanwhile.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(FileError::TooLong(limit)) } else { Ok(bytes) }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use object::LittleEndian;
 use object::elf::{self, ProgramHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
+use object::{LittleEndian, ReadRef};
 
 use super::{ElfError, Header, Part, range};
 
@@ -36,7 +36,7 @@ impl Segment {
     }
 }
 
-pub(super) fn parse(header: &Header, file: &[u8]) -> Result<Vec<Segment>, ElfError> {
+pub(super) fn parse<'f>(header: &Header, file: impl ReadRef<'f>) -> Result<Vec<Segment>, ElfError> {
     let mut segments = Vec::new();
     for (index, program) in program_headers(header, file)?.iter().enumerate() {
         // A segment without memory is legal and means nothing.
@@ -51,10 +51,10 @@ pub(super) fn parse(header: &Header, file: &[u8]) -> Result<Vec<Segment>, ElfErr
     Ok(segments)
 }
 
-fn program_headers<'a>(
+fn program_headers<'f>(
     header: &Header,
-    file: &'a [u8],
-) -> Result<&'a [ProgramHeader64<LittleEndian>], ElfError> {
+    file: impl ReadRef<'f>,
+) -> Result<&'f [ProgramHeader64<LittleEndian>], ElfError> {
     let part = Part::ProgramHeaders;
     let malformed = |why| ElfError::Malformed { part, why };
     let count = header.phnum(LittleEndian, file).map_err(malformed)?;
@@ -63,7 +63,11 @@ fn program_headers<'a>(
     header.program_headers(LittleEndian, file).map_err(malformed)
 }
 
-fn segment(index: usize, program: &ProgramHeader64<LittleEndian>, file: &[u8]) -> Result<Segment, ElfError> {
+fn segment<'f>(
+    index: usize,
+    program: &ProgramHeader64<LittleEndian>,
+    file: impl ReadRef<'f>,
+) -> Result<Segment, ElfError> {
     let (addr, mem_len) = (program.p_paddr(LittleEndian), program.p_memsz(LittleEndian));
     let (offset, file_len) = program.file_range(LittleEndian);
     let file = range(file, Part::Segment(index), offset, file_len)?;

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use object::LittleEndian;
 use object::elf::{self, SectionHeader64};
 use object::read::elf::{FileHeader, SectionHeader};
+use object::{LittleEndian, ReadRef};
 use openamp::resource_table::{self, Layout, MAX_LEN};
 
-use super::{ElfError, Header, Part, Segment, range};
+use super::{ElfError, Header, Part, Segment, bytes, len, range};
 
 const NAME: &[u8] = b".resource_table";
 
@@ -20,24 +20,24 @@ pub struct Section {
     pub file: Range<usize>,
 }
 
-pub(super) fn parse(
+pub(super) fn parse<'f>(
     header: &Header,
-    file: &[u8],
+    file: impl ReadRef<'f>,
     segments: &[Segment],
 ) -> Result<(Section, Layout), ElfError> {
     let (index, header) = find(header, file)?;
-    let (addr, len) = (header.sh_addr(LittleEndian), header.sh_size(LittleEndian));
-    if len > MAX_LEN as u64 {
-        return Err(ElfError::TableLen(len));
+    let (addr, size) = (header.sh_addr(LittleEndian), header.sh_size(LittleEndian));
+    if size > MAX_LEN as u64 {
+        return Err(ElfError::TableLen(size));
     }
     if !addr.is_multiple_of(4) {
         return Err(ElfError::TableAlign(addr));
     }
-    let range = range(file, Part::Section(index), header.sh_offset(LittleEndian), len)?;
+    let range = range(file, Part::Section(index), header.sh_offset(LittleEndian), size)?;
     if !segments.iter().any(|segment| loads(segment, addr, &range)) {
         return Err(ElfError::TableNotLoaded(addr));
     }
-    let layout = resource_table::parse(file.get(range.clone()).unwrap_or_default())?;
+    let layout = resource_table::parse(bytes(file, range.clone()))?;
     Ok((Section { addr, file: range }, layout))
 }
 
@@ -47,7 +47,10 @@ fn loads(segment: &Segment, addr: u64, file: &Range<usize>) -> bool {
     segment.holds_file_bytes(addr, file.len() as u64) && offset == addr.checked_sub(segment.addr)
 }
 
-fn find<'a>(header: &Header, file: &'a [u8]) -> Result<(usize, &'a SectionHeader64<LittleEndian>), ElfError> {
+fn find<'f>(
+    header: &Header,
+    file: impl ReadRef<'f>,
+) -> Result<(usize, &'f SectionHeader64<LittleEndian>), ElfError> {
     check_headers(header, file)?;
     let table = header.sections(LittleEndian, file).map_err(malformed(Part::SectionNames))?;
     let mut found = None;
@@ -64,22 +67,22 @@ fn find<'a>(header: &Header, file: &'a [u8]) -> Result<(usize, &'a SectionHeader
 }
 
 /// The section headers exist and their contents lie in the file.
-fn check_headers(header: &Header, file: &[u8]) -> Result<(), ElfError> {
+fn check_headers<'f>(header: &Header, file: impl ReadRef<'f>) -> Result<(), ElfError> {
     let part = Part::SectionHeaders;
-    let count = if header.e_shoff(LittleEndian) < file.len() as u64 {
+    let count = if header.e_shoff(LittleEndian) < len(file) as u64 {
         header.shnum(LittleEndian, file).map_err(malformed(part))?
     } else {
         header.e_shnum(LittleEndian).into()
     };
-    let len = u64::from(count).saturating_mul(size_of::<SectionHeader64<LittleEndian>>() as u64);
-    range(file, part, header.e_shoff(LittleEndian), len)?;
+    let size = u64::from(count).saturating_mul(size_of::<SectionHeader64<LittleEndian>>() as u64);
+    range(file, part, header.e_shoff(LittleEndian), size)?;
     let sections = header.section_headers(LittleEndian, file).map_err(malformed(part))?;
     if sections.is_empty() {
         return Err(ElfError::NoSections);
     }
     for (index, section) in sections.iter().enumerate() {
-        if let Some((offset, len)) = section.file_range(LittleEndian) {
-            range(file, Part::Section(index), offset, len)?;
+        if let Some((offset, size)) = section.file_range(LittleEndian) {
+            range(file, Part::Section(index), offset, size)?;
         }
     }
     Ok(())

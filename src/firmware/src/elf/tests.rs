@@ -236,6 +236,7 @@ proptest! {
             file[at] = value;
         }
         file.truncate(cut.map_or(file.len(), |cut| cut.index(file.len())));
+        prop_assert_eq!(Elf::read(std::io::Cursor::new(&file)), Elf::parse(&file));
         if let Ok(elf) = Elf::parse(&file) {
             keeps_its_promises(&elf, &file);
         }

@@ -2,7 +2,7 @@
 //!
 //! Everything that comes from it is bounded: the length of every answer, the time without a byte, the redirects, the tries.
 //! HTTP and TLS are those of `ureq`; what is above them is here, because the clients that there are read answers of any
-//! length into memory (see `docs/adr/0009-our-own-registry-client.md`).
+//! length into memory (see `docs/adr/0008-our-own-registry-client.md`).
 
 mod auth;
 mod credentials;

@@ -45,8 +45,7 @@ pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts>
     steps.next("building the shim");
     put(&shim(workspace, &rustup::host())?, &directory.join("bin/containerd-shim-mica-v2"))?;
     steps.next("building the image builder");
-    sh::run(workspace.cargo().args(["build", "--release", "-p", "image-builder"]))?;
-    put(&workspace.target.join("release/micrun-image-builder"), &directory.join("bin/micrun-image-builder"))?;
+    put(&builder(workspace)?, &directory.join("bin/micrun-image-builder"))?;
     steps.next("building the test RTOS");
     put(&built_rtos(workspace, RTOS_RPI4)?, &directory.join("test-rtos-rpi4.elf"))?;
     put(&rtos(workspace)?, &directory.join("test-rtos.elf"))?;
@@ -63,6 +62,16 @@ pub(crate) fn shim(workspace: &Workspace, target: &str) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     sh::run(cargo.args(["build", "--release", "--target", target]).args(SHIM))?;
     Ok(workspace.target.join(target).join("release/containerd-shim-mica-v2"))
+}
+
+/// Builds the image builder as a static program for this machine, and gives its path.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn builder(workspace: &Workspace) -> Result<PathBuf> {
+    let target = rustup::host();
+    sh::run(workspace.cargo().args(["build", "--release", "-p", "image-builder", "--target", &target]))?;
+    Ok(workspace.target.join(target).join("release/micrun-image-builder"))
 }
 
 /// Builds the shim with a core without a core, which never ships, and gives its path: in a directory of its own, so

@@ -31,9 +31,7 @@ fn measure(workspace: &Workspace, target: &str) -> Result<Measurement> {
 
 /// It runs where images are made, not on a board: no budget.
 fn builder(workspace: &Workspace) -> Result<Measurement> {
-    sh::run(workspace.cargo().args(["build", "--release", "-p", "image-builder"]))?;
-    let program = workspace.target.join("release/micrun-image-builder");
-    Measurement::new("micrun-image-builder", Unit::Bytes, &[size(&program)?])
+    Measurement::new("micrun-image-builder", Unit::Bytes, &[size(&build::builder(workspace)?)?])
 }
 
 fn size(program: &Path) -> Result<f64> {

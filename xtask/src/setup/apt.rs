@@ -22,6 +22,19 @@ const NEEDS: [Need; 5] = [
     Need { program: "fdtoverlay", probe: &["--version"], packages: &["device-tree-compiler"] },
 ];
 
+/// The compiler that the image builder's TLS and zstd need for a static program; `cc` is there, or cargo would not run this.
+const COMPILER: [Need; 1] = [Need { program: "musl-gcc", probe: &["--version"], packages: &["musl-tools"] }];
+
+/// Other people's tools for images, which the tests hand ours to.
+const IMAGE_TOOLS: [Need; 3] = [
+    Need { program: "skopeo", probe: &["--version"], packages: &["skopeo"] },
+    Need { program: "umoci", probe: &["--version"], packages: &["umoci"] },
+    Need { program: "mkfs.erofs", probe: &["--help"], packages: &["erofs-utils"] },
+];
+
+/// What the image builder is measured beside.
+const IMAGE_PEERS: [Need; 1] = [Need { program: "buildah", probe: &["--version"], packages: &["buildah"] }];
+
 /// The package with `qemu-system-aarch64`.
 const QEMU: &str = "qemu-system-arm";
 
@@ -43,6 +56,31 @@ pub(super) fn install_missing() -> Result<()> {
         packages.push(QEMU);
     }
     install_now(&packages)
+}
+
+/// # Errors
+/// A package can't be installed.
+pub(super) fn compiler() -> Result<()> {
+    install_of(&COMPILER)
+}
+
+/// # Errors
+/// A package can't be installed.
+pub(super) fn image_tools() -> Result<()> {
+    install_of(&IMAGE_TOOLS)
+}
+
+/// # Errors
+/// A package can't be installed.
+pub(super) fn image_peers() -> Result<()> {
+    install_of(&IMAGE_PEERS)
+}
+
+/// Installs those that are missing.
+fn install_of(needs: &[Need]) -> Result<()> {
+    let missing = needs.iter().filter(|need| !sh::works(need.program, need.probe));
+    let packages: Vec<&str> = missing.flat_map(|need| need.packages).copied().collect();
+    if packages.is_empty() { Ok(()) } else { install(&packages) }
 }
 
 /// Installs `packages` after a look at what the mirror has.

@@ -69,6 +69,17 @@ pub(super) const CNI: Daemon = Daemon {
     probe: ("host-local", "\"0.4.0\""),
 };
 
+/// Debian 12's registry of images. It is not installed because its package would start it.
+pub(super) const REGISTRY: Daemon = Daemon {
+    name: "a registry",
+    suite: STABLE,
+    packages: &["docker-registry"],
+    directory: "registry",
+    part: "usr/bin",
+    variable: "MICRUN_REGISTRY",
+    probe: ("docker-registry", "docker-registry"),
+};
+
 impl Daemon {
     /// The part that the caller names, or that of the private copy below `tools`, which is made if it is not there.
     ///

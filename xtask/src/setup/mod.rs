@@ -37,11 +37,13 @@ pub(crate) struct Tools {
     pub(crate) docker: PathBuf,
     /// Directory of the CNI plug-ins.
     pub(crate) cni: PathBuf,
+    /// Directory of a registry, `docker-registry`.
+    pub(crate) registry: PathBuf,
 }
 
 impl Tools {
     /// How the harness and the tests learn of them.
-    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 8] {
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 9] {
         [
             ("MICRUN_QEMU", self.qemu.clone()),
             ("MICRUN_QEMU_7", self.qemu_7.clone()),
@@ -51,6 +53,7 @@ impl Tools {
             ("MICRUN_CONTAINERD_2_1", self.containerd_2_1.clone()),
             ("MICRUN_DOCKER", self.docker.clone()),
             ("MICRUN_CNI", self.cni.clone()),
+            ("MICRUN_REGISTRY", self.registry.clone()),
         ]
     }
 }
@@ -67,7 +70,14 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 
 /// What building needs.
 pub(crate) fn for_build() -> Result<()> {
+    apt::compiler()?;
     rustup::add_missing()
+}
+
+/// What the benchmarks of the image builder need.
+pub(crate) fn for_image_bench() -> Result<()> {
+    for_build()?;
+    apt::image_peers()
 }
 
 /// What building and the demo need; gives the QEMU to use.
@@ -83,6 +93,7 @@ pub(crate) fn for_demo(workspace: &Workspace) -> Result<PathBuf> {
 /// What the tests need.
 pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
     let tools = workspace.tools();
+    apt::image_tools()?;
     Ok(Tools {
         qemu: for_demo(workspace)?,
         qemu_7: qemu::GENERATION_7.copy(&tools)?,
@@ -92,6 +103,7 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
         containerd_2_1: daemons::CONTAINERD_2_1.copy(&tools)?,
         docker: daemons::DOCKER.copy(&tools)?,
         cni: daemons::CNI.copy(&tools)?,
+        registry: daemons::REGISTRY.copy(&tools)?,
     })
 }
 

@@ -150,7 +150,7 @@ impl Puller<'_> {
                 self.tree(&below, depth + 1)?;
             }
         } else {
-            self.manifest(parsed(root, "manifest")?)?;
+            self.manifest(&parsed(root, "manifest")?)?;
         }
         self.take(root.bytes.len() as u64)?;
         self.archive.document(&root.media_type, &root.bytes)?;
@@ -168,7 +168,7 @@ impl Puller<'_> {
         Ok(found)
     }
 
-    fn manifest(&mut self, manifest: Manifest) -> Result<(), PullError> {
+    fn manifest(&mut self, manifest: &Manifest) -> Result<(), PullError> {
         if manifest.layers.len() > MAX_LAYERS {
             return Err(PullError::TooMuch(format!("{MAX_LAYERS} layers")));
         }

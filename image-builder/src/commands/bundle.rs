@@ -20,7 +20,7 @@ use image_builder::recipe::{self, Recipe, RecipeError, SbomSource};
 use image_builder::sbom::{self, Sbom, SbomError};
 use serde_json::json;
 
-use super::look::{LookError, print, print_json};
+use super::look::{PrintError, print, print_json};
 use crate::cli::BundleArgs;
 
 const TIME: &str = "SOURCE_DATE_EPOCH";
@@ -50,7 +50,7 @@ pub(crate) enum BundleCommandError {
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
-    Print(#[from] LookError),
+    Print(#[from] PrintError),
 }
 
 /// Runs the command; on success prints name and digest of the image.
@@ -91,11 +91,12 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), BundleCommandError> {
     }
     output.commit()?;
     let (name, digest) = (name.as_str(), &image.digest);
-    Ok(if args.json {
-        print_json(&json!({ "name": name, "digest": digest, "warnings": warnings }))?;
+    let printed = if args.json {
+        print_json(&json!({ "name": name, "digest": digest, "warnings": warnings }))
     } else {
-        print(&format!("{name} {digest}\n"))?;
-    })
+        print(&format!("{name} {digest}\n"))
+    };
+    Ok(printed?)
 }
 
 /// Those that were asked for, each once, or this machine's.

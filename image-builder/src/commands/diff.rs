@@ -26,5 +26,5 @@ pub(crate) struct DiffArgs {
 pub(crate) fn run(args: &DiffArgs) -> Result<bool, LookError> {
     let differences = diff(&open(&args.old, &args.how)?, &open(&args.new, &args.how)?);
     let printed = if args.json { print_json(&differences) } else { print(&differences.to_string()) };
-    printed.map(|()| differences.changes.is_empty())
+    Ok(printed.map(|()| differences.changes.is_empty())?)
 }

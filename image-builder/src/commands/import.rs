@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use clap::Args;
 
-use super::look::{LookError, print};
+use super::look::{PrintError, print};
 
 const CTR: &str = "ctr";
 /// For a containerd that does not answer.
@@ -38,7 +38,7 @@ pub(crate) enum ImportError {
     #[error("{CTR} failed, {status}: {complaint}")]
     Failed { status: ExitStatus, complaint: String },
     #[error(transparent)]
-    Print(#[from] LookError),
+    Print(#[from] PrintError),
 }
 
 /// Runs the command; on success prints what containerd's client does.

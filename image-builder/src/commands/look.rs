@@ -39,12 +39,17 @@ pub(crate) enum LookError {
     #[error("cannot read {path}: {source}")]
     Subject { path: PathBuf, source: SubjectError },
     #[error("cannot pull {name}: {source}")]
-    Pull { name: Remote, source: PullError },
+    Pull { name: String, source: Box<PullError> },
     #[error("cannot keep {name} in a temporary file: {source}")]
-    Temporary { name: Remote, source: io::Error },
-    #[error("cannot write to standard output: {0}")]
-    Print(#[from] io::Error),
+    Temporary { name: String, source: io::Error },
+    #[error(transparent)]
+    Print(#[from] PrintError),
 }
+
+/// Standard output does not take it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct PrintError(#[from] io::Error);
 
 /// Opens a file; or what a registry has, if there is no file and this is the name of an image.
 pub(crate) fn open(path: &Path, how: &LookArgs) -> Result<Subject, LookError> {
@@ -57,17 +62,17 @@ pub(crate) fn open(path: &Path, how: &LookArgs) -> Result<Subject, LookError> {
 
 /// The image in a file that has no name.
 fn pulled(name: &Remote, how: &LookArgs) -> Result<File, LookError> {
-    let temporary = |source| LookError::Temporary { name: name.clone(), source };
+    let temporary = |source| LookError::Temporary { name: name.to_string(), source };
     let mut file = tempfile::tempfile().map_err(temporary)?;
     let done = pull(&how.registry.open(name), name, how.platform, &mut file);
-    done.map(|_| file).map_err(|source| LookError::Pull { name: name.clone(), source })
+    done.map(|_| file).map_err(|source| LookError::Pull { name: name.to_string(), source: source.into() })
 }
 
-pub(crate) fn print(text: &str) -> Result<(), LookError> {
+pub(crate) fn print(text: &str) -> Result<(), PrintError> {
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
-pub(crate) fn print_json(report: &impl Serialize) -> Result<(), LookError> {
+pub(crate) fn print_json(report: &impl Serialize) -> Result<(), PrintError> {
     let json = serde_json::to_string_pretty(report).map_err(io::Error::from)?;
     print(&(json + "\n"))
 }

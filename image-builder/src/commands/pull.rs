@@ -9,7 +9,7 @@ use image_builder::pull::{PullError, pull};
 use image_builder::remote::Remote;
 use serde_json::json;
 
-use super::look::{LookError, print, print_json};
+use super::look::{PrintError, print, print_json};
 use super::registry::RegistryArgs;
 
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub(crate) enum PullCommandError {
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
-    Print(#[from] LookError),
+    Print(#[from] PrintError),
 }
 
 /// Runs the command; on success prints name and digest of the image.
@@ -47,9 +47,10 @@ pub(crate) fn run(args: &PullArgs) -> Result<(), PullCommandError> {
     let pulled = pull(&args.registry.open(&args.name), &args.name, args.platform, output.file())?;
     output.commit()?;
     let (name, digest) = (args.name.as_str(), &pulled.digest);
-    Ok(if args.json {
-        print_json(&json!({ "name": name, "digest": digest, "referrers": pulled.referrers }))?;
+    let printed = if args.json {
+        print_json(&json!({ "name": name, "digest": digest, "referrers": pulled.referrers }))
     } else {
-        print(&format!("{name} {digest}\n"))?;
-    })
+        print(&format!("{name} {digest}\n"))
+    };
+    Ok(printed?)
 }

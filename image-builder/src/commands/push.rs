@@ -10,7 +10,7 @@ use image_builder::push::{PushError, push};
 use image_builder::remote::Remote;
 use serde_json::json;
 
-use super::look::{LookError, print, print_json};
+use super::look::{PrintError, print, print_json};
 use super::registry::RegistryArgs;
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(crate) enum PushCommandError {
     #[error("cannot push {path}: {source}")]
     Push { path: PathBuf, source: PushError },
     #[error(transparent)]
-    Print(#[from] LookError),
+    Print(#[from] PrintError),
 }
 
 /// Runs the command; on success prints name and digest of the image.
@@ -48,11 +48,12 @@ pub(crate) fn run(args: &PushArgs) -> Result<(), PushCommandError> {
     let pushed = push(&args.registry.open(&args.name), &args.name, &mut blobs);
     let pushed = pushed.map_err(|source| PushCommandError::Push { path: path(), source })?;
     let (name, digest) = (args.name.as_str(), &pushed.digest);
-    Ok(if args.json {
+    let printed = if args.json {
         print_json(&json!({
             "name": name, "digest": digest, "blobs": pushed.blobs, "referrers": pushed.referrers,
-        }))?;
+        }))
     } else {
-        print(&format!("{name} {digest}\n"))?;
-    })
+        print(&format!("{name} {digest}\n"))
+    };
+    Ok(printed?)
 }

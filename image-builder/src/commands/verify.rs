@@ -38,7 +38,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<bool, LookError> {
     };
     let verdict = verify(&open(&args.subject.subject, &args.subject.how)?, &policy);
     let printed = if args.json { print_json(&verdict) } else { print(&verdict.to_string()) };
-    printed.map(|()| verdict.holds)
+    Ok(printed.map(|()| verdict.holds)?)
 }
 
 fn requirement(text: &str) -> Result<(String, Option<String>), String> {

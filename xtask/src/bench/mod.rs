@@ -7,6 +7,7 @@ mod driver;
 mod events;
 mod first_byte;
 mod idle;
+mod images;
 mod life;
 mod proc;
 mod report;
@@ -43,9 +44,10 @@ enum Run {
 }
 
 /// `size` comes first: it builds, and what is measured later should not share the machine with a compiler.
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group { name: "size", about: "Size of the programs", run: Run::Files(size::run) },
     Group { name: "rings", about: "Rings between two processes", run: Run::Files(rings::run) },
+    Group { name: "images", about: "Making images", run: Run::Files(images::run) },
     Group { name: "life", about: "A container's life", run: Run::Containers(life::run) },
     Group { name: "idle", about: "What an idle container costs", run: Run::Containers(idle::run) },
     Group { name: "first-byte", about: "To the first console byte", run: Run::Containers(first_byte::run) },
@@ -146,7 +148,7 @@ mod tests {
     fn an_unknown_group_is_answered_with_the_known_ones() {
         let error = chosen(Some("siez")).err().unwrap().to_string();
         assert!(
-            error.ends_with("the groups are size, rings, life, idle, first-byte, channel, board"),
+            error.ends_with("the groups are size, rings, images, life, idle, first-byte, channel, board"),
             "{error}"
         );
         assert_eq!(chosen(None).unwrap().len(), GROUPS.len());

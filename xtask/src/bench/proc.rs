@@ -14,6 +14,14 @@ pub(super) fn pss(pid: Pid) -> Result<f64> {
     number(&directory(pid).join("smaps_rollup"), "Pss:")
 }
 
+/// The most memory that it has ever had at once, in KiB.
+///
+/// # Errors
+/// The process is gone.
+pub(super) fn peak(pid: u32) -> Result<f64> {
+    number(&PathBuf::from(format!("/proc/{pid}/status")), "VmHWM:")
+}
+
 /// How many threads it has.
 ///
 /// # Errors

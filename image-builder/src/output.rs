@@ -36,12 +36,15 @@ impl Output {
         if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(OutputError::NotRegular(path.to_owned()));
         }
+        let failed = |source| OutputError::Io { path: path.to_owned(), source };
+        // Asked first, because the error of a temporary file names that, which means nothing to anybody.
+        fs::metadata(directory(path)).map_err(failed)?;
         let temporary = tempfile::Builder::new()
             .prefix(".micrun-image-builder-")
             // As for any new file: the umask decides what is left of it.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(directory(path))
-            .map_err(|error| OutputError::Io { path: path.to_owned(), source: without_path(&error) })?;
+            .map_err(failed)?;
         Ok(Output { path: path.to_owned(), temporary })
     }
 
@@ -58,13 +61,6 @@ impl Output {
         let done = done.and_then(|_| File::open(directory(&path))?.sync_all());
         done.map_err(|source| OutputError::Io { path, source })
     }
-}
-
-/// The error of the system itself: the temporary file's name means nothing to anybody.
-fn without_path(error: &io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>());
-    let code = inner.unwrap_or(error).raw_os_error();
-    code.map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error)
 }
 
 fn directory(path: &Path) -> &Path {

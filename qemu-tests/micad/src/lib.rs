@@ -23,6 +23,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
+
 pub use message::{Create, LEN};
 pub use node::Node;
 pub use wire::{Exchange, text};
@@ -80,7 +82,8 @@ impl Micad {
         let _ = fs::remove_dir_all(&options.sockets);
         fs::create_dir_all(&options.sockets)?;
         fs::create_dir_all(&options.ttys)?;
-        let (ended, life) = nix::unistd::pipe()?;
+        // Not for the programs that a test starts: they would keep it open.
+        let (ended, life) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let options = Arc::new(Mutex::new(options));
         let log = Arc::new(Mutex::default());
         let server = server::Server::new(options.clone(), node, Arc::clone(&log), ended)?;

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
-use nix::unistd::ttyname;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 
 use crate::rtos::Rtos;
 
@@ -51,22 +51,26 @@ impl Tty {
         rtos: &Arc<Rtos>,
         notifier: Arc<Mutex<()>>,
     ) -> io::Result<Tty> {
-        let pair = openpty(None, None)?;
-        let slave = ttyname(&pair.slave)?;
+        // Not for the programs that a test starts: they would keep both ends open.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let master = posix_openpt(flags | OFlag::O_NONBLOCK)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let path = ptsname_r(&master)?;
+        let slave = open(&*path, flags, Mode::empty())?;
         let link = place(directory, name).ok_or_else(|| io::Error::other("no number is free"))?;
         let _ = fs::remove_file(&link);
-        symlink(&slave, &link)?;
-        let master = Arc::new(File::from(pair.master));
-        fcntl(&*master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let open = Arc::new(AtomicBool::new(true));
-        let (output, still) = (master.clone(), open.clone());
+        symlink(&path, &link)?;
+        let master = Arc::new(File::from(OwnedFd::from(master)));
+        let alive = Arc::new(AtomicBool::new(true));
+        let (output, still) = (master.clone(), alive.clone());
         rtos.connect(Some(Arc::new(move |printed| {
             let _turn = notifier.lock().unwrap();
             write(&output, &expanded(printed), &still);
         })));
-        let (rtos, still) = (rtos.clone(), open.clone());
+        let (rtos, still) = (rtos.clone(), alive.clone());
         thread::spawn(move || read(&master, &rtos, &still));
-        Ok(Tty { link, open, _slave: pair.slave })
+        Ok(Tty { link, open: alive, _slave: slave })
     }
 
     /// The endpoint is destroyed in good order.

@@ -8,6 +8,7 @@ use crate::namespaces::NamespaceError;
 use crate::pedestal::MachineError;
 use crate::pedestal::baremetal::{LoadError, StartError};
 use crate::pedestal::claim::ClaimError;
+use crate::pedestal::micad::MicadError;
 use crate::resources::{Driver, OciError, PlanError};
 use crate::rootfs::RootfsError;
 use crate::sandbox::PodState;
@@ -199,6 +200,8 @@ fn machine(error: &MachineError) -> Kind {
         MachineError::Mcs(error) if error.is_the_callers() => Kind::InvalidArgument,
         MachineError::Mcs(_) => Kind::FailedPrecondition,
         MachineError::NotEmulated(_) => Kind::InvalidArgument,
+        MachineError::Micad(MicadError::Foreign(_) | MicadError::Refused { .. }) => Kind::FailedPrecondition,
+        MachineError::Micad(MicadError::Long { .. }) | MachineError::Field(_) => Kind::InvalidArgument,
         MachineError::Remoteproc(error) if error.is_in_use() => Kind::FailedPrecondition,
         MachineError::Remoteproc(error) if error.is_the_callers() => Kind::InvalidArgument,
         MachineError::Unsupported(_) => Kind::Unimplemented,

@@ -40,6 +40,11 @@ pub enum MicadError {
         /// How long was waited.
         patience: Duration,
     },
+    /// An instance of that name that micrun did not make: it may be somebody's production.
+    #[error(
+        "micad has an instance {0:?} that no container made: remove it with `mica rm {0}`, or choose another container id"
+    )]
+    Foreign(String),
     /// It is not there now.
     #[error("micad is not there")]
     Away,

@@ -39,6 +39,9 @@ pub(super) struct Sockets {
     pub(super) create: PathBuf,
     /// The instance's own.
     pub(super) own: PathBuf,
+    /// A file beside it that says that the instance is ours. micad deletes the whole directory when it starts, so it is
+    /// there no longer than the instance.
+    mark: PathBuf,
 }
 
 impl Sockets {
@@ -46,6 +49,7 @@ impl Sockets {
         Sockets {
             create: directory.join("mica-create.socket"),
             own: directory.join(format!("{name}.socket")),
+            mark: directory.join(format!("{name}.micrun")),
         }
     }
 
@@ -62,7 +66,16 @@ impl Sockets {
 
     /// Has micad forget the instance, which ends its core; `Ok` if it does not know it.
     pub(super) fn remove(&self, patience: Duration, give_up: &dyn Fn() -> bool) -> Result<(), MicadError> {
-        if self.own.exists() { self.command("rm", patience, give_up).map(drop) } else { Ok(()) }
+        if self.own.exists() {
+            self.command("rm", patience, give_up)?;
+        }
+        self.unmark();
+        Ok(())
+    }
+
+    fn unmark(&self) {
+        // Missing is fine, and without micad's directory there is nothing to mark.
+        let _ = std::fs::remove_file(&self.mark);
     }
 }
 
@@ -93,6 +106,8 @@ impl Instance {
     fn boot(&self, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
         let message = self.create.encode()?;
         *self.life.lock().unwrap() = self.life_now();
+        let marked = std::fs::write(&self.sockets.mark, []);
+        marked.map_err(|source| MicadError::Absent { path: self.sockets.mark.clone(), source })?;
         let request = Request {
             socket: &self.sockets.create,
             name: "create",
@@ -158,6 +173,7 @@ impl Instance {
         let now = self.life_now()?;
         if *self.life.lock().unwrap() == Some(now) {
             log::error!("somebody else has removed the instance {} from micad", self.create.name);
+            self.sockets.unmark();
             return Some(Death::Lost);
         }
         self.return_to_micad()
@@ -204,7 +220,7 @@ impl Instance {
         let until = Instant::now() + RETURN_DEADLINE;
         loop {
             let removed = if self.sockets.own.exists() {
-                self.sockets.command("rm", PATIENCE, &|| false).map(drop)
+                self.sockets.remove(PATIENCE, &|| false)
             } else if let Some(death) = self.vanished() {
                 return Ok(death);
             } else {
@@ -230,6 +246,9 @@ impl Instance {
 impl Manager for Instance {
     fn start(&self, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
         if self.sockets.own.exists() {
+            if !self.sockets.mark.exists() {
+                return Err(MicadError::Foreign(self.create.name.clone()).into());
+            }
             log::warn!(
                 "micad still has an instance {} of an earlier container: it is removed",
                 self.create.name

@@ -106,7 +106,7 @@ fn load_in(directory: &Path, spec: Spec<'_>) -> Result<Arc<dyn Manager>, super::
     let claim = claim(create.pedestal, spec.cpu, &owner).map_err(MachineError::from)?;
     let sockets = Sockets::new(directory, &create.name);
     if !sockets.create.exists() {
-        let source = std::io::ErrorKind::NotFound.into();
+        let source = nix::Error::ENOENT.into();
         return Err(MachineError::from(MicadError::Absent { path: sockets.create, source }).into());
     }
     let xen = create.pedestal == Pedestal::Xen;

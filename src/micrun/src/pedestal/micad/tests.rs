@@ -146,6 +146,21 @@ fn what_an_earlier_container_left_is_removed() {
 }
 
 #[test]
+fn what_somebody_else_made_is_left_alone() {
+    let ground = Ground::new();
+    let micad = ground.micad();
+    ground.instance(Pedestal::Baremetal, Probe::Nobody).start(NEVER).expect("started");
+    std::fs::remove_file(ground.path("mica/c.micrun")).expect("marked");
+    let sent = micad.log();
+    let error = ground.instance(Pedestal::Baremetal, Probe::Nobody).start(NEVER).expect_err("refused");
+    let sentence = "micad has an instance \"c\" that no container made: remove it with `mica rm c`, \
+                    or choose another container id";
+    assert_eq!(error.to_string(), sentence);
+    assert_eq!(micad.log(), sent);
+    assert_eq!(ground.node.running(), ["cpu 3"]);
+}
+
+#[test]
 fn a_kill_ends_a_start_that_takes_too_long() {
     let ground = Ground::new();
     let micad = ground.micad();
@@ -264,7 +279,7 @@ fn what_micad_would_misunderstand_is_refused_before_it_hears_of_it() {
     let ground = Ground::new();
     let sentence = refusal(&ground, |_| {});
     assert!(
-        sentence.starts_with("micad does not answer at ") && sentence.ends_with("entity not found"),
+        sentence.starts_with("micad does not answer at ") && sentence.ends_with("(os error 2)"),
         "{sentence}"
     );
     let micad = ground.micad();

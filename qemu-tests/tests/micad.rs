@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -42,15 +42,17 @@ struct Ground {
     node: Arc<Node>,
     micad: Option<Micad>,
     bed: Testbed,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Ground {
-    fn new() -> Result<Ground> {
-        Ground::with(false)
+    fn new(kind: &Kind) -> Result<Ground> {
+        Ground::with(kind, false)
     }
 
     /// With a micad whose terminals are `named`.
-    fn with(named: bool) -> Result<Ground> {
+    fn with(kind: &Kind, named: bool) -> Result<Ground> {
+        let turn = kind.turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         // Short, as sockets' paths have to be.
         let directory = tempfile::Builder::new().prefix("micad.").tempdir_in("/tmp")?;
         let node = Node::new(&directory.path().join("domains"))?;
@@ -63,7 +65,7 @@ impl Ground {
             Options::with(&Artifacts::from_env()).env("MICRUN_MICAD", directory.path().join("mica"));
         options.path.push(bin);
         let micad = start(directory.path(), &node, named)?;
-        Ok(Ground { bed: Testbed::with(&options)?, directory, node, micad: Some(micad) })
+        Ok(Ground { bed: Testbed::with(&options)?, directory, node, micad: Some(micad), _turn: turn })
     }
 
     fn micad(&self) -> Result<&Micad> {
@@ -175,14 +177,29 @@ struct Kind {
     pedestal: &'static str,
     cpu: &'static str,
     conf: &'static str,
+    /// There is only one of its cores on a machine, whatever test has it.
+    turn: Option<&'static Mutex<()>>,
 }
 
-const BAREMETAL: Kind = Kind { pedestal: "micad", cpu: "41", conf: "" };
-const JAILHOUSE: Kind =
-    Kind { pedestal: "jailhouse", cpu: "42", conf: "Pedestal=jailhouse\nPedestalConf=/pedestal.bin\n" };
-const HETERO: Kind =
-    Kind { pedestal: "hetero", cpu: "riscv", conf: "Pedestal=hetero\nPedestalConf=/pedestal.bin\n" };
-const XEN: Kind = Kind {
+static CORE: Mutex<()> = Mutex::new(());
+static CELL_MEMORY: Mutex<()> = Mutex::new(());
+static OTHER_CORE: Mutex<()> = Mutex::new(());
+
+static BAREMETAL: Kind = Kind { pedestal: "micad", cpu: "41", conf: "", turn: Some(&CORE) };
+static JAILHOUSE: Kind = Kind {
+    pedestal: "jailhouse",
+    cpu: "42",
+    conf: "Pedestal=jailhouse\nPedestalConf=/pedestal.bin\n",
+    turn: Some(&CELL_MEMORY),
+};
+static HETERO: Kind = Kind {
+    pedestal: "hetero",
+    cpu: "riscv",
+    conf: "Pedestal=hetero\nPedestalConf=/pedestal.bin\n",
+    turn: Some(&OTHER_CORE),
+};
+static XEN: Kind = Kind {
+    turn: None,
     pedestal: "xen",
     cpu: "0-1",
     conf: "Pedestal=xen\nPedestalConf=/pedestal.bin\nVCPU=2\nMaxVCPU=4\nCPUWeight=512\nCPUCapacity=150\n\
@@ -217,7 +234,7 @@ fn ask(console: &mut Pty, word: &str) -> Result<()> {
 
 /// A life from run to SIGTERM, its console attached to twice.
 fn life(kind: &Kind) -> Result<()> {
-    let ground = Ground::new()?;
+    let ground = Ground::new(kind)?;
     let task = ground.running(kind, "app")?;
     let mut first = console(&task)?;
     ask(&mut first, "hello")?;
@@ -252,7 +269,7 @@ fn a_life_in_a_domain() -> Result<()> {
 
 /// The container ends when its firmware does.
 fn end(kind: &Kind, typed: &str, status: i32) -> Result<()> {
-    let ground = Ground::new()?;
+    let ground = Ground::new(kind)?;
     let task = ground.running(kind, "app")?;
     let mut console = console(&task)?;
     console.send(format!("{typed}\r").as_bytes())?;
@@ -290,7 +307,7 @@ fn a_domain_that_crashes_ends_its_container() -> Result<()> {
 #[test]
 fn firmware_that_hangs_is_killed() -> Result<()> {
     for kind in [&BAREMETAL, &JAILHOUSE, &HETERO, &XEN] {
-        let ground = Ground::new()?;
+        let ground = Ground::new(kind)?;
         let task = ground.running(kind, "app")?;
         let mut console = console(&task)?;
         console.send(b"hang\r")?;
@@ -304,7 +321,7 @@ fn firmware_that_hangs_is_killed() -> Result<()> {
 
 #[test]
 fn a_domain_is_paused_and_changed() -> Result<()> {
-    let ground = Ground::new()?;
+    let ground = Ground::new(&XEN)?;
     let task = ground.running(&XEN, "app")?;
     let mut console = console(&task)?;
     ground.bed.ctr.ok(&["task", "pause", "app"])?;
@@ -332,7 +349,7 @@ fn a_domain_is_paused_and_changed() -> Result<()> {
 #[test]
 fn what_is_no_domain_is_not_paused() -> Result<()> {
     for kind in [&BAREMETAL, &JAILHOUSE, &HETERO] {
-        let ground = Ground::new()?;
+        let ground = Ground::new(kind)?;
         let task = ground.running(kind, "app")?;
         let refused = ground.bed.ctr.run(&["task", "pause", "app"])?;
         let sentence = "of micad's cores only a xen domain can be paused";
@@ -346,7 +363,7 @@ fn what_is_no_domain_is_not_paused() -> Result<()> {
 /// A new micad knows nothing of the instance. Where nobody can tell whether the core still runs, its container ends: to
 /// start the firmware anew is not what anybody asked for.
 fn restart(kind: &Kind) -> Result<()> {
-    let mut ground = Ground::new()?;
+    let mut ground = Ground::new(kind)?;
     ground.running(kind, "app")?;
     let before = ground.restart()?;
     let task = ground.bed.task("app");
@@ -370,7 +387,7 @@ fn a_restart_of_micad_ends_what_it_cannot_go_on_with() -> Result<()> {
 
 #[test]
 fn a_micad_that_is_gone_does_not_keep_a_container() -> Result<()> {
-    let mut ground = Ground::new()?;
+    let mut ground = Ground::new(&XEN)?;
     ground.running(&XEN, "app")?;
     ground.micad.take().context("no micad runs")?.exit();
     let task = ground.bed.task("app");
@@ -383,7 +400,7 @@ fn a_micad_that_is_gone_does_not_keep_a_container() -> Result<()> {
 #[test]
 fn a_killed_shim_s_instance_is_removed_from_the_record_alone() -> Result<()> {
     for kind in [&BAREMETAL, &JAILHOUSE, &HETERO, &XEN] {
-        let ground = Ground::new()?;
+        let ground = Ground::new(kind)?;
         let task = ground.running(kind, "app")?;
         kill_9(task.pid()?)?;
         task.gone()?;
@@ -400,7 +417,7 @@ fn a_killed_shim_s_instance_is_removed_from_the_record_alone() -> Result<()> {
 /// As many at once, one of which ends by itself; micad serves them one after the other.
 fn crowd(kind: &Kind, images: &[String]) -> Result<()> {
     // There are ten terminals that only have numbers.
-    let ground = &Ground::with(true)?;
+    let ground = &Ground::with(kind, true)?;
     let made: Vec<String> = images.iter().map(|cpu| ground.image(kind, cpu)).collect::<Result<_>>()?;
     thread::scope(|scope| {
         let one = |number: usize| {
@@ -506,21 +523,22 @@ fn what_micad_would_misunderstand_is_refused_in_one_sentence() -> Result<()> {
 
 #[test]
 fn what_micad_refuses_leaves_nothing() -> Result<()> {
-    let ground = Ground::new()?;
-    ground.micad()?.fail("start");
     for kind in [&BAREMETAL, &JAILHOUSE, &HETERO, &XEN] {
+        let ground = Ground::new(kind)?;
+        ground.micad()?.fail("start");
         let refused = ground.running(kind, "app").err().context("it runs")?.to_string();
         let sentence = "firmware does not start: micad refuses \"start\", its reason is in the system's log";
         assert!(refused.contains(sentence), "{refused}");
         ground.bed.task("app").remove_container()?;
+        ground.golden(&format!("{}-refused", kind.pedestal), &ground.micad()?.log())?;
+        ground.clean()?;
     }
-    ground.golden("refused", &ground.micad()?.log())?;
-    ground.clean()
+    Ok(())
 }
 
 #[test]
 fn a_core_that_another_container_has_is_refused() -> Result<()> {
-    let ground = Ground::new()?;
+    let ground = Ground::new(&JAILHOUSE)?;
     let task = ground.running(&JAILHOUSE, "app")?;
     let image = ground.image(&JAILHOUSE, "42")?;
     let refused = ground.run(&JAILHOUSE, &image, "second").err().context("it runs")?.to_string();

@@ -108,6 +108,11 @@ impl Ground {
         if !client.wait(DEADLINE)?.success() {
             bail!("ctr run -d: {}", String::from_utf8_lossy(&client.transcript()));
         }
+        // So that logs are alike, however soon the test goes on.
+        let socket = format!("micrun--{id}.socket");
+        let asked = |exchange: &Exchange| exchange.socket == socket && exchange.request == b"status";
+        let log = || self.micad().is_ok_and(|micad| micad.log().iter().any(asked)).then_some(());
+        wait_for("the console", DEADLINE, log)?;
         Ok(self.bed.task(id))
     }
 

@@ -23,6 +23,8 @@ do_configure[noexec] = "1"
 
 do_compile() {
 	qemu-system-aarch64 ${QB_MACHINE},dumpdtb=virt.dtb ${QB_CPU} ${QB_SMP} ${QB_MEM} -nodefaults -nographic
+	# QEMU's tree has no labels; the overlay asks for this one.
+	fdtput -p -t s virt.dtb /__symbols__ cpu3 /cpus/cpu@3
 	fdtoverlay -i virt.dtb -o micrun-qemu-arm64.dtb ${DEPLOY_DIR_IMAGE}/micrun/qemu-arm64-remoteproc.dtbo
 }
 do_compile[depends] += "micrun-overlays:do_deploy"

@@ -17,6 +17,8 @@ pub(super) struct Wish {
     pub(super) check_layer: bool,
     /// Whether a second build elsewhere is compared with the first.
     pub(super) twice: bool,
+    /// A root file system that was built before: it is booted, and nothing else is done.
+    pub(super) boot: Option<PathBuf>,
 }
 
 impl Wish {
@@ -48,11 +50,12 @@ pub(super) fn parse(arguments: &[String]) -> Result<Wish> {
             "--bitbake" => wish.bitbake = Some(value()?.into()),
             "--layer" => wish.layers.push(Path::new(value()?).canonicalize()?),
             "--machine" => wish.machines.push(value()?.clone()),
+            "--boot" => wish.boot = Some(value()?.into()),
             "--check-layer" => wish.check_layer = true,
             "--twice" => wish.twice = true,
             other => bail!(
                 "argument {other:?}: yocto takes --oe-core DIR, --bitbake DIR, --layer DIR, --machine NAME, \
-                 --check-layer and --twice"
+                 --check-layer, --twice and --boot IMAGE"
             ),
         }
     }

@@ -31,6 +31,10 @@ const MACHINES: [&str; 2] = ["micrun-qemu-arm64", "qemuarm64"];
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let wish = arguments::parse(arguments)?;
+    if let Some(image) = &wish.boot {
+        boot::run(&Workspace::find()?, image)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some((oe_core, bitbake)) = wish.trees()? else {
         println!("skipped: --oe-core and --bitbake name the trees to build with, and there are none");
         return Ok(ExitCode::SUCCESS);

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use containerd_shim_protos::ttrpc::{self, context};
 use containerd_shim_protos::{Client, TaskClient, api};
-use qemu_tests::wait_for;
+use qemu_tests::{kill_9, lives, wait_for};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::wish::Wish;
@@ -144,7 +143,7 @@ impl Container {
 
     /// Kills the server, as if it had crashed, and cleans up as containerd then does.
     pub fn crash(mut self) -> Result<()> {
-        kill_process(Pid::from_raw(self.server.cast_signed()).context("a pid")?, Signal::KILL)?;
+        kill_9(self.server)?;
         wait_for("the server's end", DEADLINE, || (!lives(self.server)).then_some(()))?;
         self.call_delete()
     }
@@ -235,7 +234,7 @@ impl Drop for Container {
             if std::thread::panicking() {
                 eprintln!("{}", self.log());
             }
-            let _ = Pid::from_raw(self.server.cast_signed()).map(|pid| kill_process(pid, Signal::KILL));
+            let _ = kill_9(self.server);
             let _ = wait_for("the server's end", DEADLINE, || (!lives(self.server)).then_some(()));
             let _ = self.call_delete();
         }
@@ -280,12 +279,6 @@ fn server_of(bundle: &Path) -> Result<u32> {
     };
     let pids = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.into_iter().find(named).context("no server")
-}
-
-/// True as long as the process is there and is no zombie.
-fn lives(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Nobody has left the core of that name in use: its file has no note in the second line.

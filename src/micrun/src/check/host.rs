@@ -15,18 +15,24 @@ pub(super) struct Host {
     root: PathBuf,
     /// Where programs are looked for, as in `PATH`.
     path: String,
+    /// The emulator that the shim is told to use.
+    emulator: Option<PathBuf>,
     /// Text of the kernel's configuration, if it tells.
     options: Option<String>,
 }
 
 impl Host {
-    pub(super) fn new(root: PathBuf, path: String) -> Host {
+    pub(super) fn new(root: PathBuf, path: String, emulator: Option<PathBuf>) -> Host {
         let options = options(&root);
-        Host { root, path, options }
+        Host { root, path, emulator, options }
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(super) fn emulator(&self) -> Option<PathBuf> {
+        self.emulator.clone()
     }
 
     /// A path of the machine.

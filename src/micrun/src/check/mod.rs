@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use firmware::board::{Board, Pedestal};
 use host::Host;
 
+/// Path of the emulator, instead of the one that `PATH` finds.
+const QEMU_VARIABLE: &str = "MICRUN_QEMU";
+
 /// How it is asked.
-pub const USAGE: &str = "\
-       micrun check [--board NAME] [--root DIRECTORY] [PEDESTAL]
+pub const USAGE: &str = "
+Usage: micrun check [--board NAME] [--root DIRECTORY] [PEDESTAL]
 
 Says what this machine lacks for a pedestal, or for each: qemu, mcs, remoteproc, micad. Exit status 0: the pedestal, or one
 at least, can be used.
@@ -50,7 +53,8 @@ pub fn check(words: &[&str]) -> Result<(String, bool), String> {
             word => return Err(format!("{word:?} is one word too many")),
         }
     }
-    let host = Host::new(PathBuf::from(root), env::var("PATH").unwrap_or_default());
+    let emulator = env::var_os(QEMU_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let host = Host::new(PathBuf::from(root), env::var("PATH").unwrap_or_default(), emulator);
     let board = board.map_or_else(|| Board::detect(host.root()), |name| Board::installed(host.root(), name));
     Ok(report(&host, &board.map_err(|error| error.to_string())?, asked))
 }
@@ -191,7 +195,7 @@ mod tests {
             fs::write(&program, format!("#!/bin/sh\necho 'QEMU emulator version {version}'\n"))
                 .expect("written");
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
-            Host::new(root.path().to_owned(), "/bin".to_owned())
+            Host::new(root.path().to_owned(), "/bin".to_owned(), None)
         };
         let board = Board::by_name("rpi4").expect("built in");
         assert!(report(&host("10.0.2"), &board, Some(Pedestal::Qemu)).1);

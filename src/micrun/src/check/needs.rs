@@ -1,8 +1,7 @@
 //! What each pedestal needs.
 
-use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use firmware::board::{Board, Machine, Pedestal};
 
@@ -12,7 +11,6 @@ use super::host::{Host, output};
 /// The daemon's socket (MICA ABI, 1.1).
 const MICAD: &str = "/run/mica/mica-create.socket";
 const QEMU: &str = "qemu-system-aarch64";
-const QEMU_VARIABLE: &str = "MICRUN_QEMU";
 /// The oldest QEMU that is tested, and the oldest that has the machine `raspi4b`.
 const QEMU_OLDEST: (u32, u32) = (7, 2);
 const QEMU_RASPI4B: (u32, u32) = (9, 0);
@@ -59,9 +57,8 @@ impl Found {
 }
 
 fn qemu(host: &Host, board: &Board, found: &mut Found) {
-    let named = env::var_os(QEMU_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let Some(program) = host.program(QEMU).or(named) else {
-        let remedy = format!("install it (Debian: qemu-system-arm), or name it in {QEMU_VARIABLE}");
+    let Some(program) = host.emulator().or_else(|| host.program(QEMU)) else {
+        let remedy = format!("install it (Debian: qemu-system-arm), or name it in {}", super::QEMU_VARIABLE);
         return found.lacks(QEMU, &remedy);
     };
     let emulated = board.emulated_by.as_deref().and_then(|name| Board::installed(host.root(), name).ok());
@@ -80,7 +77,7 @@ fn qemu(host: &Host, board: &Board, found: &mut Found) {
 }
 
 /// Reads `QEMU emulator version 10.0.2 (Debian …)`.
-fn version(program: &std::path::Path) -> Option<(u32, u32)> {
+fn version(program: &Path) -> Option<(u32, u32)> {
     let text = output(program, &[OsStr::new("--version")])?;
     let mut numbers = text.split("version ").nth(1)?.split(|end: char| !end.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

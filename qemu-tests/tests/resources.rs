@@ -1,4 +1,4 @@
-//! Update: the host CPUs of an emulated core, and nothing else, all or nothing. `ctr` 1.6 has no word for it, so the
+//! Limits of an emulated core and their Update, all or nothing. `ctr` 1.6 has no word for it, so the
 //! shim is called by hand.
 
 use std::fs;
@@ -151,7 +151,8 @@ fn a_core_starts_on_the_cpus_of_its_specification() {
 #[test]
 fn what_the_container_was_made_with_may_be_said_again() {
     // As containerd's CRI service does it for the kubelet's CPU manager.
-    let made = r#"{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":64},"cpu":{"shares":2}}"#;
+    let made =
+        r#"{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":67108864},"cpu":{"shares":2}}"#;
     let container = Container::create(made);
     container.start();
     let [_, cpu] = two_cpus();
@@ -169,9 +170,9 @@ fn what_cannot_be_changed_is_named_and_changes_nothing() {
     let online = fs::read_to_string("/sys/devices/system/cpu/online").expect("a list");
     let refusals = [
         (
-            r#"{"memory":{"limit":1048576},"cpu":{"cpus":"0","shares":512},"pids":{"limit":9}}"#,
+            r#"{"cpu":{"cpus":"0","mems":"0"},"pids":{"limit":9}}"#,
             Code::UNIMPLEMENTED,
-            "cpu.shares, memory.limit, pids.limit cannot be changed for an emulated core".to_owned(),
+            "cpu.mems, pids.limit cannot be changed for an emulated core".to_owned(),
         ),
         (
             r#"{"cpu":{"cpus":"0-1023"}}"#,

@@ -84,6 +84,8 @@ struct Linux {
     sysctl: BTreeMap<String, String>,
     #[serde(default)]
     resources: Value,
+    #[serde(default, rename = "cgroupsPath")]
+    cgroups_path: String,
 }
 
 /// The user that the container's process is to have: nothing to a core, but the owner of its streams.
@@ -138,6 +140,8 @@ pub struct Bundle {
     pub volumes: Vec<Volume>,
     /// OCI's `linux.resources`, null if there are none.
     pub resources: Value,
+    /// Its control group; empty if it says nothing.
+    pub cgroups_path: String,
 }
 
 impl Bundle {
@@ -170,7 +174,7 @@ impl Bundle {
         let Config { version, root, process, annotations, hostname, mounts, linux } = config;
         let rootfs = dir.join(root.map_or_else(|| ROOTFS.into(), |root| root.path));
         let Process { args, user } = process.unwrap_or_default();
-        let Linux { namespaces, sysctl: sysctls, resources } = linux.unwrap_or_default();
+        let Linux { namespaces, sysctl: sysctls, resources, cgroups_path } = linux.unwrap_or_default();
         let dir = dir.to_owned();
         let volumes = mounts.into_iter().filter_map(volume).collect();
         Bundle {
@@ -185,6 +189,7 @@ impl Bundle {
             sysctls,
             volumes,
             resources,
+            cgroups_path,
         }
     }
 }

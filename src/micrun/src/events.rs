@@ -26,6 +26,8 @@ pub enum Event {
     Paused,
     /// Its core goes on.
     Resumed,
+    /// Its process was killed for want of memory; its end follows.
+    OutOfMemory,
     /// It has ended.
     Exit(Ended),
     /// It was deleted.

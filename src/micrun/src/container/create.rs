@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::limits::Limits;
@@ -14,6 +14,7 @@ use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
 use crate::kind::{self, Kind};
+use crate::pedestal::group::Group;
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
 use crate::resources::{CoreLimits, Driver};
 use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
@@ -66,7 +67,7 @@ impl Container {
         let rootfs = Rootfs::mount(&opened.rootfs, &request.mounts)?;
         let Surroundings { namespace, nursery, .. } = &surroundings;
         let owner = Owner { id: &request.id, namespace, user: opened.user, nursery };
-        let (prepared, limits) = prepare(&opened, &rootfs, &request, of_pod, &owner)?;
+        let Made { prepared, limits, group } = prepare(&opened, &rootfs, &request, of_pod, &owner)?;
         let Request { id, bundle, streams, deadline, .. } = request;
         let process = prepared.process();
         let pid = process.map_or_else(pid, |process| process.pid);
@@ -87,6 +88,7 @@ impl Container {
             process,
             control: None,
             limits,
+            group,
             rootfs: Some(rootfs),
         });
         Ok(Container { id, bundle, streams, pid, surroundings, turn: Mutex::default(), inner })
@@ -111,15 +113,25 @@ impl Prepared {
     }
 }
 
+/// What Create makes of a bundle.
+struct Made {
+    prepared: Prepared,
+    limits: Option<Limits>,
+    group: Option<Arc<Group>>,
+}
+
 fn prepare(
     bundle: &Bundle,
     rootfs: &Rootfs,
     request: &Request,
     of_pod: &OfPod<'_>,
     owner: &Owner<'_>,
-) -> Result<(Prepared, Option<Limits>), Error> {
+) -> Result<Made, Error> {
     match Kind::of(bundle) {
-        Kind::Infra => Ok((Prepared::Infra(Infra::new(bundle, owner.nursery)?), None)),
+        Kind::Infra => {
+            let prepared = Prepared::Infra(Infra::new(bundle, owner.nursery)?);
+            Ok(Made { prepared, limits: None, group: None })
+        }
         // `start` hands Linux images to another shim; one that comes here all the same has no firmware.
         Kind::Rtos | Kind::Linux => {
             let image = rootfs.image()?;
@@ -129,20 +141,25 @@ fn prepare(
             let pedestal = choose_pedestal(bundle, &config);
             let isolated = instance::pedestal(&pedestal, conf.as_ref());
             let driver = Driver::of(isolated.map_or(&pedestal, |isolated| isolated.as_str()));
-            let limits = Limits::new(driver, &config, bundle.resources.clone())?;
+            let mut limits = Limits::new(driver, &config, bundle.resources.clone())?;
+            let firmware = read_firmware(bundle, &pod, &image, conf.as_ref(), &config)?;
+            limits.check(&firmware.bytes)?;
+            let group = group(bundle, &limits);
             let chosen = Chosen {
                 pedestal,
                 isolated,
+                group: group.clone(),
                 limits: &limits.plan.core,
                 conf: conf.as_ref(),
                 config: &config,
             };
-            let loaded = load(bundle, &pod, &image, &chosen, owner)?;
+            let loaded = load(bundle, &image, &firmware, chosen, owner)?;
             config::write(&bundle.dir, &config, &limits.plan);
             let settings = Settings::of(&config);
             let console = Console::open(&request.streams, owner, settings.input_rate)?;
             let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
-            Ok((Prepared::Core(Box::new(Core { loaded, console, settings, files })), Some(limits)))
+            let core = Core { loaded, console, settings, files };
+            Ok(Made { prepared: Prepared::Core(Box::new(core)), limits: Some(limits), group })
         }
     }
 }
@@ -152,39 +169,76 @@ pub(super) struct Chosen<'c> {
     pedestal: String,
     /// What isolates the core, if the pedestal is one of micad's.
     isolated: Option<Pedestal>,
+    group: Option<Arc<Group>>,
     pub(super) limits: &'c CoreLimits,
     pub(super) conf: Option<&'c ClientConf>,
     pub(super) config: &'c Config,
 }
 
-fn load(
+/// A file that was found in the image.
+struct Firmware {
+    path: String,
+    bytes: Vec<u8>,
+}
+
+/// Reads the firmware and proves that it is the one that was meant.
+fn read_firmware(
     bundle: &Bundle,
     pod: &Annotations,
     image: &Image<'_>,
-    chosen: &Chosen<'_>,
-    owner: &Owner<'_>,
-) -> Result<Loaded, Error> {
-    let Chosen { pedestal, isolated, conf, config, .. } = chosen;
+    conf: Option<&ClientConf>,
+    config: &Config,
+) -> Result<Firmware, Error> {
     let path = choose_path(bundle, config);
     // An annotation may name another file than the one that `client.conf` speaks of.
     let said = conf.filter(|conf| conf.client_path() == path);
     let mut annotations = pod.clone();
     annotations.extend(bundle.annotations.clone());
     let expected = Expected::new(&annotations, said);
-    let file = read_firmware(image, &path, config)?;
-    let verdict = expected.and_then(|expected| expected.check(&file));
+    let bytes = read_file(image, &path, config)?;
+    let verdict = expected.and_then(|expected| expected.check(&bytes));
     verdict.map_err(|source| Error::Firmware { path: path.clone(), source })?;
-    if let Some(pedestal) = *isolated {
-        return instance::load(pedestal, (&path, &file), chosen, (bundle, image), owner);
+    Ok(Firmware { path, bytes })
+}
+
+/// The control group of an emulator that is to be limited. One that cannot be had costs the limits, not the container: the
+/// kubelet asks for limits on every node, whatever its control groups can do.
+fn group(bundle: &Bundle, limits: &Limits) -> Option<Arc<Group>> {
+    if limits.driver != Driver::Qemu {
+        return None;
     }
+    let group = Group::named(&bundle.cgroups_path)?;
+    match group.apply(&limits.plan.group, None) {
+        Ok(()) => Some(Arc::new(group)),
+        Err(error) => {
+            log::warn!("limits of cpu time and memory are not enforced: {error}");
+            None
+        }
+    }
+}
+
+fn load(
+    bundle: &Bundle,
+    image: &Image<'_>,
+    firmware: &Firmware,
+    chosen: Chosen<'_>,
+    owner: &Owner<'_>,
+) -> Result<Loaded, Error> {
+    let Firmware { path, bytes } = firmware;
+    if let Some(pedestal) = chosen.isolated {
+        return instance::load(pedestal, (path, bytes), &chosen, (bundle, image), owner);
+    }
+    let Chosen { pedestal, group, config, .. } = chosen;
     let wanted = Wanted {
-        pedestal: pedestal.clone(),
+        pedestal,
         board: config.text(Key::Board).map(str::to_owned),
         cpu: config.cpu()?,
         remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
+        group,
     };
-    pedestal::load(&wanted, &file, owner.nursery).map_err(|source| Error::Load { path, source })
+    let wrong = |source| Error::Load { path: path.clone(), source };
+    pedestal::load(&wanted, bytes, owner.nursery).map_err(wrong)
 }
 
 fn read_client_conf(image: &Image<'_>) -> Result<Option<ClientConf>, Error> {
@@ -249,8 +303,8 @@ fn choose_path(bundle: &Bundle, config: &Config) -> String {
     command.unwrap_or(wanted).to_owned()
 }
 
-/// Reads the firmware. One that the node names may lie on the node instead, for images that have none.
-fn read_firmware(image: &Image<'_>, path: &str, config: &Config) -> Result<Vec<u8>, Error> {
+/// Reads a file of the image. One that the node names may lie on the node instead, for images that have none.
+fn read_file(image: &Image<'_>, path: &str, config: &Config) -> Result<Vec<u8>, Error> {
     if let Some(file) = image.read(path, MAX_FIRMWARE_LEN)? {
         return Ok(file);
     }

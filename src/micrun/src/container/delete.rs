@@ -33,13 +33,15 @@ impl Container {
 
     /// Removes what is left of it. A reader that does not read delays this for a bounded time only.
     pub fn finish_delete(&self, ended: Ended) {
-        let (session, rootfs) = {
+        let (session, group, rootfs) = {
             let mut inner = self.lock();
-            (inner.session.take(), inner.rootfs.take())
+            (inner.session.take(), inner.group.take(), inner.rootfs.take())
         };
         if let Some(session) = session {
             self.surroundings.reactor.close(session, CLOSE_DEADLINE);
         }
+        // Nothing runs in it any more.
+        drop(group);
         drop(rootfs);
         Record::remove(&self.bundle);
         self.publish(Event::Delete(ended));

@@ -5,17 +5,21 @@ use serde_json::{Map, Value};
 use crate::config::{Config, Key};
 use crate::error::Error;
 use crate::pedestal::cpus;
-use crate::resources::{self, Driver, Oci, Plan, Policy};
+use crate::resources::{self, Driver, Oci, Plan, PlanError, Policy};
+use firmware::board::WINDOW_LEN;
+use firmware::elf::Elf;
 
 /// Limits of one container.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    driver: Driver,
+    pub(super) driver: Driver,
     policy: Policy,
     /// Updates are heard and change nothing.
     fixed: bool,
     /// OCI's `linux.resources`: what it was made with, and what Updates have changed since.
     given: Value,
+    /// Bytes that the firmware cannot do without.
+    needs: u64,
     /// What comes of them.
     pub(super) plan: Plan,
 }
@@ -29,7 +33,25 @@ impl Limits {
             log::info!("not honoured by {driver}: {}", ignored.join(", "));
         }
         let (policy, fixed) = (config.policy(), config.is_on(Key::Static));
-        Limits { driver, policy, fixed, given, plan: Plan::default() }.planned()
+        Limits { driver, policy, fixed, given, needs: 0, plan: Plan::default() }.planned()
+    }
+
+    /// Proves that `firmware` can do with them, now and after an Update. A domain of Xen has memory beside its firmware's.
+    pub(super) fn check(&mut self, firmware: &[u8]) -> Result<(), Error> {
+        // A file of another kind is its pedestal's to judge.
+        let Ok(elf) = Elf::parse(firmware) else { return Ok(()) };
+        if self.driver != Driver::Xen {
+            let segments = elf.segments().iter().map(|segment| segment.mem_len);
+            self.needs = segments.fold(WINDOW_LEN, u64::saturating_add);
+        }
+        Ok(self.suffices()?)
+    }
+
+    fn suffices(&self) -> Result<(), PlanError> {
+        match self.plan.group.memory {
+            Some(limit) if limit < self.needs => Err(PlanError::Needs { limit, needs: self.needs }),
+            _ => Ok(()),
+        }
     }
 
     /// The limits after an Update; `None` if it changes nothing.
@@ -50,6 +72,7 @@ impl Limits {
     fn planned(mut self) -> Result<Limits, Error> {
         let online = cpus::online().map_err(|error| Error::System { what: "cpus of the host", error })?;
         self.plan = resources::plan(&Oci::parse(&self.given)?, &self.policy, &online)?;
+        self.suffices()?;
         Ok(self)
     }
 }

@@ -30,6 +30,7 @@ pub use stats::Usage;
 
 use crate::console::{Console, Streams};
 use crate::events::Events;
+use crate::pedestal::group::Group;
 use crate::pedestal::{Control, Loaded, Process};
 use crate::reactor::{Reactor, SessionId};
 use crate::rootfs::Rootfs;
@@ -80,6 +81,8 @@ struct Inner {
     process: Option<Process>,
     /// What can be done to its core, while that runs.
     control: Option<Arc<dyn Control>>,
+    /// The control group of the process that plays its core.
+    group: Option<Arc<Group>>,
     /// What its core may have; `None` if it has no core.
     limits: Option<Limits>,
     /// Unmounted when dropped.

@@ -96,6 +96,10 @@ impl Container {
 
     /// The container has ended: by its core's end, which the reactor tells once, or by a signal before it ever ran.
     pub(super) fn end(&self, inner: &mut Inner, ended: Ended) {
+        if inner.group.as_ref().is_some_and(|group| group.oom_kills() > 0) {
+            log::error!("the emulator was killed: it took more memory than the container's limit");
+            self.publish(Event::OutOfMemory);
+        }
         // First, so that whoever has heard of the end finds it recorded.
         self.record(ended);
         self.stop(inner, ended);

@@ -365,9 +365,9 @@ fn resources_change_as_a_whole_or_not_at_all() {
         let error = container.update(resources.as_bytes()).expect_err(resources);
         (error.kind(), error.to_string())
     };
-    let fixed = "cpu.shares, memory.limit cannot be changed for an emulated core";
+    let fixed = "cpu.mems, pids.limit cannot be changed for an emulated core";
     assert_eq!(
-        refusal(r#"{"memory":{"limit":5},"cpu":{"cpus":"0","shares":3}}"#),
+        refusal(r#"{"pids":{"limit":5},"cpu":{"cpus":"0","mems":"3"}}"#),
         (Kind::Unimplemented, fixed.to_owned())
     );
     let (invalid, sentence) = refusal(r#"{"cpu":{"cpus":"0-"}}"#);

@@ -1,12 +1,25 @@
 //! Update: a container's resources, all that are asked for or none.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use super::limits::Limits;
 use super::{Container, State};
 use crate::error::Error;
-use crate::resources::OciError;
+use crate::pedestal::group::Group;
+use crate::pedestal::{Control, MachineError, Process};
+use crate::resources::{Driver, GroupLimits, OciError};
 
 const NO_CORE: &str = "this container has no core whose resources could be changed";
+const NO_GROUP: &str = "this container's emulator has no control group that could be changed";
+
+/// What takes limits while the container is in its state.
+struct Takers {
+    group: Option<Arc<Group>>,
+    process: Option<Process>,
+    control: Option<Arc<dyn Control>>,
+}
 
 impl Container {
     /// Applies `resources`, OCI's `LinuxResources` in JSON: all of them or none. What is absent, empty, zero, or as the
@@ -14,28 +27,57 @@ impl Container {
     pub fn update(&self, resources: &[u8]) -> Result<(), Error> {
         let wanted: Map<String, Value> = serde_json::from_slice(resources).map_err(OciError::from)?;
         let _turn = self.turn();
-        let (limits, control) = {
-            let inner = self.lock();
-            match inner.state {
-                // Start has to find the old limits or the new ones, so it is not let in between.
-                State::Created | State::Running | State::Paused => {}
+        let (old, new, takers) = {
+            let mut inner = self.lock();
+            let created = match inner.state {
+                State::Created => true,
+                State::Running | State::Paused => false,
                 state => {
                     let (action, needed) = ("update", "created, running or paused");
                     return Err(Error::State { id: self.id.clone(), action, state, needed });
                 }
-            }
-            let changed = match &inner.limits {
-                Some(limits) => limits.changed(&wanted)?,
-                None if wanted.is_empty() => None,
+            };
+            let old = match &inner.limits {
+                Some(limits) => limits.clone(),
+                None if wanted.is_empty() => return Ok(()),
                 None => return Err(Error::Unsupported(NO_CORE)),
             };
-            let Some(limits) = changed else { return Ok(()) };
-            (limits, inner.control.clone())
+            let Some(new) = old.changed(&wanted)? else { return Ok(()) };
+            let (group, process, control) = (inner.group.clone(), inner.process, inner.control.clone());
+            let takers = Takers { group, process, control };
+            if created {
+                // Under the lock, as Start has to find the new limits everywhere or nowhere.
+                takers.take(&old, &new)?;
+                inner.limits = Some(new);
+                return Ok(());
+            }
+            (old, new, takers)
         };
-        if let Some(control) = control {
-            control.limit(&limits.plan.core)?;
-        }
-        self.lock().limits = Some(limits);
+        takers.take(&old, &new)?;
+        self.lock().limits = Some(new);
         Ok(())
+    }
+}
+
+impl Takers {
+    /// On an error everything is as it was.
+    fn take(&self, old: &Limits, new: &Limits) -> Result<(), Error> {
+        if new.driver == Driver::Qemu && old.plan.group != new.plan.group {
+            self.take_group(&new.plan.group).inspect_err(|_| self.restore(old))?;
+        }
+        let limited = self.control.as_ref().map_or(Ok(()), |control| control.limit(&new.plan.core));
+        Ok(limited.inspect_err(|_| self.restore(old))?)
+    }
+
+    fn take_group(&self, limits: &GroupLimits) -> Result<(), MachineError> {
+        let group = self.group.as_ref().ok_or(MachineError::Unsupported(NO_GROUP))?;
+        Ok(group.apply(limits, self.process.map(|process| process.pid))?)
+    }
+
+    /// What it had, it can have again; if not, that is no worse than the error that is told.
+    fn restore(&self, old: &Limits) {
+        if let Some(group) = &self.group {
+            let _ = group.apply(&old.plan.group, None);
+        }
     }
 }

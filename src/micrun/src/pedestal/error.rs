@@ -4,6 +4,7 @@ use std::io;
 
 use super::claim::ClaimError;
 use super::cpus::PinError;
+use super::group::GroupError;
 use super::mcs::McsError;
 use super::micad::{FieldError, MicadError};
 use super::remoteproc::RemoteprocError;
@@ -60,6 +61,9 @@ pub enum MachineError {
     /// The host CPUs cannot be had.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// The limits cannot be had.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// `/dev/mcs` does not do it, or the core is not for this firmware.
     #[error(transparent)]
     Mcs(#[from] McsError),

@@ -14,6 +14,7 @@ mod error;
 mod fake;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake_manager;
+pub mod group;
 pub mod managed;
 pub mod mcs;
 pub mod micad;
@@ -34,6 +35,7 @@ use baremetal::LoadError;
 pub use error::MachineError;
 use firmware::board::{Board, Region};
 use firmware::elf::Elf;
+use group::Group;
 pub use managed::{Managed, Manager};
 use nursery::Nursery;
 
@@ -153,6 +155,8 @@ pub struct Wanted {
     pub remoteproc: Option<String>,
     /// Whose container it is for, as namespace and id: what other containers are told that want the same core.
     pub owner: String,
+    /// The control group of the process that plays the core.
+    pub group: Option<Arc<Group>>,
 }
 
 /// Prepares the wanted pedestal and loads `file` into it. Nothing runs yet.
@@ -165,7 +169,7 @@ pub fn load(wanted: &Wanted, file: &[u8], nursery: &Nursery) -> Result<Loaded, L
         }
         "qemu" => load_emulated(wanted, file, |board, cpu, _, _| {
             let machine = board.machine.ok_or_else(|| MachineError::NotEmulated(board.name.clone()))?;
-            Ok(Box::new(qemu::Qemu::new(machine, cpu, nursery.clone())?))
+            Ok(Box::new(qemu::Qemu::new(machine, cpu, nursery.clone(), wanted.group.clone())?))
         })?,
         #[cfg(any(test, feature = "fake-core"))]
         "fake" => load_emulated(wanted, file, |board, cpu, window, elf| {

@@ -29,8 +29,8 @@ impl Driver {
     /// Fields of OCI's `linux.resources` that mean something to it when the container is made.
     pub const fn honours(self) -> &'static [&'static str] {
         match self {
-            Driver::Qemu => &["cpu.cpus"],
-            Driver::Core => &[],
+            Driver::Qemu => &["cpu.cpus", "cpu.period", "cpu.quota", "cpu.shares", "memory.limit"],
+            Driver::Core => &["memory.limit"],
             Driver::Xen => {
                 &["cpu.cpus", "cpu.period", "cpu.quota", "cpu.shares", "memory.limit", "memory.reservation"]
             }

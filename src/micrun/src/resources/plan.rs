@@ -110,6 +110,16 @@ pub enum PlanError {
         /// The node's key.
         limit: &'static str,
     },
+    /// Less than the firmware is linked to use.
+    #[error(
+        "memory.limit is {limit} bytes, the firmware needs {needs}: its segments and 128 KiB of shared memory"
+    )]
+    Needs {
+        /// The limit.
+        limit: u64,
+        /// What it needs.
+        needs: u64,
+    },
     /// Too little to be anything.
     #[error("{what} is {value}, it must be {least} or more")]
     TooLittle {

@@ -82,6 +82,10 @@ fn message(id: &str, pid: u32, event: Event) -> (&'static str, Any) {
             let resumed = messages::TaskResumed { container_id, ..messages::TaskResumed::default() };
             ("/tasks/resumed", any("containerd.events.TaskResumed", &resumed))
         }
+        Event::OutOfMemory => {
+            let oom = messages::TaskOOM { container_id, ..messages::TaskOOM::default() };
+            ("/tasks/oom", any("containerd.events.TaskOOM", &oom))
+        }
         Event::Exit(Ended { status, at }) => {
             let exit = messages::TaskExit {
                 id: container_id.clone(),

@@ -12,6 +12,7 @@ use super::{Failure, delegate, say};
 use crate::bundle::{Bundle, ROOTFS};
 use crate::kind::Kind;
 use crate::pedestal::Held;
+use crate::pedestal::group::Group;
 use crate::rootfs;
 use crate::service::delete_response;
 use crate::store::{self, Record};
@@ -31,6 +32,8 @@ pub(super) fn delete(args: &Args) -> Result<(), Failure> {
     }
     let record = Record::read(&dir);
     let stopped = record.as_ref().is_none_or(|record| done(stop(record)));
+    // A group goes when it is dropped, now that nothing runs in it.
+    drop(bundle.as_ref().and_then(|bundle| Group::named(&bundle.cgroups_path)));
     done(unmount(&dir, bundle.as_ref()));
     done(remove_socket(&dir));
     if stopped {

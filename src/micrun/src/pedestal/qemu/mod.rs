@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use shmem::Mapping;
 
+use super::group::Group;
 use super::nursery::Nursery;
 use super::ram::Ram;
 use super::{Affinity, Control, Death, Machine, MachineError, Process};
@@ -40,14 +41,30 @@ pub struct Qemu {
     agent: Agent,
     nursery: Nursery,
     emulator: Option<Emulator>,
+    /// Dropped behind the emulator, which is in it.
+    group: Option<Arc<Group>>,
 }
 
 impl Qemu {
     /// Prepares RAM, doorbells and agent. No process is started.
-    pub fn new(machine: board::Machine, cpu: u32, nursery: Nursery) -> Result<Qemu, MachineError> {
+    pub fn new(
+        machine: board::Machine,
+        cpu: u32,
+        nursery: Nursery,
+        group: Option<Arc<Group>>,
+    ) -> Result<Qemu, MachineError> {
         let ram = Ram::new(machine)?;
         let agent = Agent::load(&ram, machine)?;
-        Ok(Qemu { machine, cpu, ram, doorbell: Doorbell::new(machine)?, agent, nursery, emulator: None })
+        Ok(Qemu {
+            machine,
+            cpu,
+            ram,
+            doorbell: Doorbell::new(machine)?,
+            agent,
+            nursery,
+            emulator: None,
+            group,
+        })
     }
 }
 
@@ -63,6 +80,10 @@ impl Machine for Qemu {
     fn boot(&mut self, entry: u64, give_up: &dyn Fn() -> bool) -> Result<(), MachineError> {
         let mut emulator =
             Emulator::start(&self.ram, &self.doorbell, (self.machine, self.cpu), &self.nursery)?;
+        if let Some(group) = &self.group {
+            // Before the firmware runs: what it touches is its own.
+            group.add(emulator.process().pid)?;
+        }
         let mut hopeless = || emulator.early_end().or_else(|| give_up().then_some(MachineError::GivenUp));
         self.agent.wait_ready(&self.doorbell, BOOT_DEADLINE, &mut hopeless)?;
         self.agent.cpu_on(&self.doorbell, self.cpu, entry, BOOT_DEADLINE, &mut hopeless)?;

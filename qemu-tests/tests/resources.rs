@@ -2,7 +2,9 @@
 //! shim is called by hand.
 
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use containerd_shim_protos::TaskClient;
 use containerd_shim_protos::api::{
@@ -11,6 +13,8 @@ use containerd_shim_protos::api::{
 use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::ttrpc::{Code, Error, context};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, output};
 use qemu_tests::{Artifacts, Process};
 use tempfile::TempDir;
@@ -39,27 +43,44 @@ fn with_cpus(cpus: &str) -> String {
     format!(r#"{{"cpu":{{"cpus":"{cpus}"}}}}"#)
 }
 
+/// A control group of this test's own.
+fn group_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("/micrun-tests-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// True if control groups of version 1 are the ones that limit.
+fn is_version_1() -> bool {
+    !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// A created container; ended and deleted at the end of the test.
 struct Container {
     client: TaskClient,
     _server: Server,
     bundle: TempDir,
+    group: String,
 }
 
 impl Container {
     /// One whose specification asks for `resources`.
     fn create(resources: &str) -> Self {
         let bundle = bundle();
-        let config = format!(r#"{{"root":{{"path":"rootfs"}},"linux":{{"resources":{resources}}}}}"#);
+        let group = group_name();
+        let linux = format!(r#"{{"resources":{resources},"cgroupsPath":"{group}"}}"#);
+        let config = format!(r#"{{"root":{{"path":"rootfs"}},"linux":{linux}}}"#);
         fs::write(bundle.path().join("config.json"), config).expect("written");
         fs::create_dir(bundle.path().join("rootfs")).expect("made");
         fs::copy(Artifacts::from_env().rtos(), bundle.path().join("rootfs/firmware.elf")).expect("copied");
         let server = Server { address: address(&output(&mut call(bundle.path(), &["start"]))) };
         let client = TaskClient::new(server.connect());
         let here = bundle.path().display().to_string();
-        let create = CreateTaskRequest { id: ID.to_owned(), bundle: here, ..Default::default() };
+        let stdin = bundle.path().join("stdin");
+        mkfifo(&stdin, Mode::S_IRWXU).expect("a fifo");
+        let stdin = stdin.display().to_string();
+        let create = CreateTaskRequest { id: ID.to_owned(), bundle: here, stdin, ..Default::default() };
         client.create(context::with_duration(DEADLINE), &create).expect("created");
-        Self { client, _server: server, bundle }
+        Self { client, _server: server, bundle, group }
     }
 
     fn start(&self) {
@@ -96,6 +117,23 @@ impl Container {
         let threads = fs::read_dir(format!("/proc/{emulator}/task")).expect("it runs");
         // A thread may end between two looks.
         threads.filter_map(|thread| cpus_of(&thread.ok()?.path())).collect()
+    }
+
+    /// A file of its group; the two versions name it differently.
+    fn limit(&self, [controller, version_1, version_2]: [&str; 3]) -> PathBuf {
+        let root = Path::new("/sys/fs/cgroup");
+        let name = self.group.trim_start_matches('/');
+        if is_version_1() {
+            root.join(controller).join(name).join(version_1)
+        } else {
+            root.join(name).join(version_2)
+        }
+    }
+
+    fn limit_is(&self, file: [&str; 3], value: &str) {
+        let path = self.limit(file);
+        let found = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(found.trim_end(), value, "{}", path.display());
     }
 
     /// Demands that all threads of the emulator run on `cpu` alone.
@@ -202,4 +240,46 @@ fn what_cannot_be_changed_is_named_and_changes_nothing() {
     let (code, sentence) = container.update(RESOURCES, "{}").expect_err("ended");
     assert_eq!(code, Code::FAILED_PRECONDITION);
     assert_eq!(sentence, "container \"c1\" is stopped, update needs it to be created, running or paused");
+}
+
+const MEMORY: [&str; 3] = ["memory", "memory.limit_in_bytes", "memory.max"];
+const SHARES: [&str; 3] = ["cpu", "cpu.shares", "cpu.weight"];
+const MEMBERS: [&str; 3] = ["memory", "cgroup.procs", "cgroup.procs"];
+/// What QEMU may take beside the core's memory.
+const EMULATOR: u64 = 64 << 20;
+
+#[test]
+fn the_kernel_holds_an_emulator_to_its_limits() {
+    let container = Container::create(r#"{"memory":{"limit":16777216},"cpu":{"shares":512}}"#);
+    let weight = |shares, weight| if is_version_1() { shares } else { weight };
+    container.limit_is(MEMORY, &((16 << 20) + EMULATOR).to_string());
+    container.start();
+    let members = fs::read_to_string(container.limit(MEMBERS)).expect("a group");
+    assert_eq!(members.lines().count(), 1, "{members}");
+    container.limit_is(SHARES, weight("512", "20"));
+    container.update(RESOURCES, r#"{"memory":{"limit":33554432},"cpu":{"shares":2048}}"#).expect("updated");
+    container.limit_is(MEMORY, &((32 << 20) + EMULATOR).to_string());
+    container.limit_is(SHARES, weight("2048", "79"));
+    let (code, sentence) =
+        container.update(RESOURCES, r#"{"memory":{"limit":1048575}}"#).expect_err("too little");
+    assert_eq!((code, sentence.starts_with("memory.limit is 1048575")), (Code::INVALID_ARGUMENT, true));
+    container.limit_is(MEMORY, &((32 << 20) + EMULATOR).to_string());
+    let group = container.limit(MEMORY);
+    drop(container);
+    assert!(!group.exists());
+}
+
+#[test]
+fn a_core_that_takes_more_than_its_limit_is_ended() {
+    let container = Container::create(r#"{"memory":{"limit":2097152}}"#);
+    let stdin = container.bundle.path().join("stdin");
+    container.start();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&stdin)
+        .and_then(|mut pipe| pipe.write_all(b"hog\r"))
+        .expect("typed");
+    let wait = WaitRequest { id: ID.to_owned(), ..Default::default() };
+    let ended = container.client.wait(context::with_duration(DEADLINE), &wait).expect("ended");
+    assert_eq!(ended.exit_status, 137);
 }

@@ -125,7 +125,7 @@ impl Rtos {
                     self.leave_xen();
                 }
                 // Nobody sees the difference, but Xen.
-                Some(Action::Crash) => {
+                Some(Action::Crash | Action::Hog) => {
                     self.inner.lock().unwrap().hung = true;
                     self.leave_xen();
                 }

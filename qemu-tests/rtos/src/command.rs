@@ -28,6 +28,8 @@ pub enum Command<'l> {
     Exit(u8),
     /// Fault.
     Crash,
+    /// Take all memory there is.
+    Hog,
     /// Stop answering.
     Hang,
     /// From now on ignore that the host wants the core off.
@@ -84,6 +86,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
         b"raw" => number("raw", "COUNT", u64::MAX).map(Command::Raw),
         b"exit" => number("exit", "CODE", u8::MAX.into()).map(|code| Command::Exit(code as u8)),
         b"crash" => Ok(Command::Crash),
+        b"hog" => Ok(Command::Hog),
         b"hang" => Ok(Command::Hang),
         b"deaf" => Ok(Command::Deaf),
         b"off" => Ok(Command::Off),
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 21] = [
+        let lines: [(&[u8], Command<'_>); 22] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),
@@ -116,6 +119,7 @@ mod tests {
             (b"give 1048576", Command::Bulk(bulk::Work::Give(bulk::HALF))),
             (b"exit 255", Command::Exit(255)),
             (b"crash", Command::Crash),
+            (b"hog", Command::Hog),
             (b"hang", Command::Hang),
             (b"deaf", Command::Deaf),
             (b"off", Command::Off),

@@ -30,6 +30,7 @@ return       wait for a bulk message and send it back\r\n\
 give BYTES   send BYTES bytes of numbered lines in bulk\r\n\
 exit CODE    power off with exit status CODE\r\n\
 crash        cause a fault\r\n\
+hog          take all memory of the board\r\n\
 hang         stop answering\r\n\
 deaf         ignore requests to power off\r\n\
 off          switch the board off\r\n\
@@ -52,6 +53,8 @@ pub enum Action {
     Exit(u8),
     /// Cause a fault.
     Crash,
+    /// Take all memory there is.
+    Hog,
     /// Stop answering.
     Hang,
     /// Switch the whole board off, without a word to the host.
@@ -200,6 +203,7 @@ fn answer(command: Command<'_>, uptime: u64, reply: &mut Buffer<REPLY_LEN>) -> M
         Command::Bulk(work) => return Mode::Bulk(work),
         Command::Exit(code) => return Mode::Ended(Action::Exit(code)),
         Command::Crash => return Mode::Ended(Action::Crash),
+        Command::Hog => return Mode::Ended(Action::Hog),
         Command::Hang => return Mode::Ended(Action::Hang),
         Command::Off => return Mode::Ended(Action::Off),
         Command::Reset => return Mode::Ended(Action::Reset),
@@ -339,6 +343,7 @@ mod tests {
     fn an_action_comes_after_all_output() {
         assert_eq!(session(b"exit 3\rjunk"), (b"exit 3\r\n".to_vec(), Some(Action::Exit(3))));
         assert_eq!(session(b"crash\r").1, Some(Action::Crash));
+        assert_eq!(session(b"hog\r").1, Some(Action::Hog));
         assert_eq!(session(b"hang\r").1, Some(Action::Hang));
         assert_eq!(session(b"off\r").1, Some(Action::Off));
         assert_eq!(session(b"reset\r").1, Some(Action::Reset));

@@ -61,6 +61,16 @@ pub fn fault() -> ! {
     unsafe { asm!("ldr {0}, [{0}]", "b .", in(reg) 1u64, options(noreturn)) }
 }
 
+/// Writes one word to each page behind the image, until the board has no more memory: that is a fault.
+pub fn take_all_memory() -> ! {
+    mask_interrupts();
+    // SAFETY: nothing behind the image is this program's, and the store that finds no memory faults; the fault handler
+    // does not return.
+    unsafe {
+        asm!("ldr x0, =__stack_top", "2: add x0, x0, #4096", "str xzr, [x0]", "b 2b", options(noreturn))
+    }
+}
+
 /// Where a panic ends: the breakpoint exception, which is reported like any other fault.
 pub fn breakpoint() -> ! {
     // SAFETY: the instruction faults, and the fault handler does not return.

@@ -108,6 +108,7 @@ fn act(action: Action) -> ! {
     match action {
         Action::Exit(code) => power::off_with(Report::Exit(code)),
         Action::Crash => cpu::fault(),
+        Action::Hog => cpu::take_all_memory(),
         Action::Hang => {
             last_word();
             gic::close();

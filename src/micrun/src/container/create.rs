@@ -208,7 +208,7 @@ fn group(bundle: &Bundle, limits: &Limits) -> Option<Arc<Group>> {
         return None;
     }
     let group = Group::named(&bundle.cgroups_path)?;
-    match group.apply(&limits.plan.group, None) {
+    match group.apply(&limits.plan.group.at_start(), None) {
         Ok(()) => Some(Arc::new(group)),
         Err(error) => {
             log::warn!("limits of cpu time and memory are not enforced: {error}");

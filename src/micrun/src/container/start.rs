@@ -7,9 +7,8 @@ use super::{Container, Core, Inner, Prepared, State};
 use crate::channel;
 use crate::error::Error;
 use crate::events::Event;
-use crate::pedestal::{Control, Process};
+use crate::pedestal::{Control, MachineError, Process};
 use crate::reactor::{Ended, OnEnd, Session};
-use crate::resources::CoreLimits;
 use crate::store::{self, Record};
 
 /// Exit status of a container whose core did not start.
@@ -31,9 +30,7 @@ impl Container {
         match loaded.start(&killed) {
             Ok(attachment) => {
                 let (process, control) = (attachment.process(), attachment.control());
-                if let Some((control, limits)) = control.as_ref().zip(self.core_limits()) {
-                    control.limit(&limits).map_err(|error| self.abandon(error.into()))?;
-                }
+                self.limit(process, control.as_deref()).map_err(|error| self.abandon(error.into()))?;
                 let recorded = Record::alive(process, held).write(&self.bundle);
                 // Without a record nobody could clean up after us: the core is ended by dropping the attachment.
                 recorded.map_err(|error| self.abandon(error.into()))?;
@@ -47,8 +44,18 @@ impl Container {
         }
     }
 
-    fn core_limits(&self) -> Option<CoreLimits> {
-        self.lock().limits.as_ref().map(|limits| limits.plan.core.clone())
+    /// Gives a core that has just begun what it may have.
+    fn limit(&self, process: Option<Process>, control: Option<&dyn Control>) -> Result<(), MachineError> {
+        let (limits, group) = {
+            let inner = self.lock();
+            (inner.limits.as_ref().map(|limits| limits.plan.clone()), inner.group.clone())
+        };
+        let Some(limits) = limits else { return Ok(()) };
+        let applied = group.map(|group| group.apply(&limits.group, process.map(|process| process.pid)));
+        if let Some(Err(error)) = applied {
+            log::warn!("limits of cpu time are not enforced: {error}");
+        }
+        control.map_or(Ok(()), |control| control.limit(&limits.core))
     }
 
     fn begin_start(&self) -> Result<Prepared, Error> {

@@ -41,11 +41,13 @@ impl Usage {
 impl Container {
     /// Usage now; zeroes if nothing runs.
     pub fn usage(&self) -> Usage {
-        let (process, control) = {
+        let (process, control, limit) = {
             let inner = self.lock();
-            (inner.process, inner.control.clone())
+            let limit = inner.limits.as_ref().and_then(|limits| limits.plan.group.memory);
+            (inner.process, inner.control.clone(), limit)
         };
-        let memory_limit = control.map_or(0, |control| control.memory());
+        let memory = control.map_or(0, |control| control.memory());
+        let memory_limit = limit.map_or(memory, |limit| limit.min(memory));
         process.and_then(|process| read(process, memory_limit)).unwrap_or_default()
     }
 }

@@ -71,13 +71,19 @@ impl Takers {
 
     fn take_group(&self, limits: &GroupLimits) -> Result<(), MachineError> {
         let group = self.group.as_ref().ok_or(MachineError::Unsupported(NO_GROUP))?;
-        Ok(group.apply(limits, self.process.map(|process| process.pid))?)
+        let applied = match self.process {
+            Some(process) => group.apply(limits, Some(process.pid)),
+            // Start does the rest.
+            None => group.apply(&limits.at_start(), None),
+        };
+        Ok(applied?)
     }
 
     /// What it had, it can have again; if not, that is no worse than the error that is told.
     fn restore(&self, old: &Limits) {
         if let Some(group) = &self.group {
-            let _ = group.apply(&old.plan.group, None);
+            let limits = old.plan.group;
+            let _ = group.apply(&if self.process.is_some() { limits } else { limits.at_start() }, None);
         }
     }
 }

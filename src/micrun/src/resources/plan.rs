@@ -64,6 +64,13 @@ pub struct GroupLimits {
     pub memory: Option<u64>,
 }
 
+impl GroupLimits {
+    /// Those that hold while the core is being started: a best-effort share would starve its start.
+    pub fn at_start(self) -> GroupLimits {
+        GroupLimits { memory: self.memory, ..GroupLimits::default() }
+    }
+}
+
 /// Limits of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {

@@ -50,8 +50,6 @@ pub enum Key {
     MinMemory,
     /// Host CPUs for RTOS.
     RtosCpus,
-    /// All cores of a pod share their CPUs.
-    SharedCpuPool,
     /// A core runs on the CPUs of its cpuset only.
     Pin,
     /// Updates of resources change nothing.
@@ -123,7 +121,7 @@ impl Spec {
 }
 
 /// Every key there is, in the order of [`Key`].
-pub const TABLE: [Spec; 27] = {
+pub const TABLE: [Spec; 26] = {
     use Key::*;
     use client_conf::Key as Conf;
     let vcpus = Kind::Number(0, MOST_VCPUS, "virtual CPUs");
@@ -194,10 +192,6 @@ pub const TABLE: [Spec; 27] = {
         Spec::new(MinMemory, "container.min_memory_mb", Kind::Memory, "resources")
             .annotation(&["container.min_memory_mb"]),
         Spec::new(RtosCpus, "resources.rtos_cpus", Kind::Cpus, "resources").node(),
-        Spec::new(SharedCpuPool, "resources.shared_cpu_pool", Kind::Bool, "sandbox")
-            .node()
-            .ini(&["shared_cpu_pool"])
-            .default("false"),
         Spec::new(Pin, "resources.pin", Kind::Bool, "resources")
             .node()
             .annotation(&["runtime.enable_vcpus_pinning", "runtime.vcpu_pcpu_binding"])

@@ -241,7 +241,7 @@ impl Screen {
 /// becomes the program itself: the child's pid is the program's.
 fn spawn_on(command: &Command, terminal: OwnedFd) -> Result<Child> {
     let mut session = Command::new("setsid");
-    session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+    session.arg("-c").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => session.env(name, value),

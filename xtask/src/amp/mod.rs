@@ -149,6 +149,7 @@ fn add_containerd(workspace: &Workspace, steps: &mut Steps, files: &mut Initramf
         files.add(place, &file)?;
     }
     files.add("/artifacts/hello.tar", &artifacts.hello())?;
+    files.add("/artifacts/test-rtos-rpi4.elf", &artifacts.rtos_rpi4())?;
     let builder = for_the_guest(workspace, "image-builder", "micrun-image-builder")?;
     files.add("/artifacts/bin/micrun-image-builder", &builder)
 }

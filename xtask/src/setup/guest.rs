@@ -16,13 +16,11 @@ const MODULES: [&str; 2] = ["rpmsg_core", "overlay"];
 const DISK_MODULES: [&str; 4] = ["virtio_mmio", "virtio_blk", "ext4", "overlay"];
 
 /// containerd, its client, and what both are linked with: package, path in it, path in the guest.
-const CONTAINERD: [(&str, &str, &str); 6] = [
+const CONTAINERD: [(&str, &str, &str); 4] = [
     ("containerd", "usr/bin/containerd", "/bin/containerd"),
     ("containerd", "usr/bin/ctr", "/bin/ctr"),
     ("libc6", "lib/ld-linux-aarch64.so.1", "/lib/ld-linux-aarch64.so.1"),
     ("libc6", "lib/aarch64-linux-gnu/libc.so.6", "/lib/libc.so.6"),
-    ("libc6", "lib/aarch64-linux-gnu/libresolv.so.2", "/lib/libresolv.so.2"),
-    ("libc6", "lib/aarch64-linux-gnu/libpthread.so.0", "/lib/libpthread.so.0"),
 ];
 
 /// What is unpacked of Debian.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::{Control, MachineError};
 use super::client::MicadError;
-use super::instance::Sockets;
+use super::sockets::Sockets;
 use super::xl;
 use crate::resources::CoreLimits;
 

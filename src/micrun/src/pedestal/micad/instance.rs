@@ -2,7 +2,6 @@
 
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::client::{MicadError, Request};
 use super::control::InstanceControl;
 use super::message::Create;
 use super::probe::{Probe, Sight};
+use super::sockets::Sockets;
 use super::status::{State, Status};
 use super::xl;
 use crate::channel::Device;
@@ -31,53 +31,6 @@ const OFF_DEADLINE: Duration = Duration::from_secs(2);
 /// What firmware printed before its end is on its way through micad; it goes with the instance.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(20);
-
-/// Where one instance's requests go.
-#[derive(Clone, Debug)]
-pub(super) struct Sockets {
-    /// Takes the message that creates an instance.
-    pub(super) create: PathBuf,
-    /// The instance's own.
-    pub(super) own: PathBuf,
-    /// A file beside it that says that the instance is ours. micad deletes the whole directory when it starts, so it is
-    /// there no longer than the instance.
-    mark: PathBuf,
-}
-
-impl Sockets {
-    pub(super) fn new(directory: &Path, name: &str) -> Sockets {
-        Sockets {
-            create: directory.join("mica-create.socket"),
-            own: directory.join(format!("{name}.socket")),
-            mark: directory.join(format!("{name}.micrun")),
-        }
-    }
-
-    /// Sends a command to the instance.
-    pub(super) fn command(
-        &self,
-        command: &str,
-        patience: Duration,
-        give_up: &dyn Fn() -> bool,
-    ) -> Result<String, MicadError> {
-        let message = command.as_bytes();
-        Request { socket: &self.own, name: command, message, patience, give_up }.send()
-    }
-
-    /// Has micad forget the instance, which ends its core; `Ok` if it does not know it.
-    pub(super) fn remove(&self, patience: Duration, give_up: &dyn Fn() -> bool) -> Result<(), MicadError> {
-        if self.own.exists() {
-            self.command("rm", patience, give_up)?;
-        }
-        self.unmark();
-        Ok(())
-    }
-
-    fn unmark(&self) {
-        // Missing is fine, and without micad's directory there is nothing to mark.
-        let _ = std::fs::remove_file(&self.mark);
-    }
-}
 
 /// One life of micad, told by its socket for new instances: inode and time of its making.
 type Life = (u64, i64, i64);

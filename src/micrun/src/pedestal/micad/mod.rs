@@ -7,6 +7,7 @@ mod instance;
 mod message;
 mod name;
 mod probe;
+mod sockets;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -22,9 +23,10 @@ use crate::resources::CoreLimits;
 pub use client::MicadError;
 pub use control::{InstanceControl, Setting};
 use firmware::client_conf::Pedestal;
-use instance::{Instance, Sockets};
+use instance::Instance;
 pub use message::{Create, FieldError};
 use probe::Probe;
+use sockets::Sockets;
 
 /// Environment variable: another directory of micad's sockets than [`DIRECTORY`].
 const DIRECTORY_VARIABLE: &str = "MICRUN_MICAD";

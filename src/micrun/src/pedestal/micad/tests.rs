@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use fake_micad::{Micad, Node, Options, text};
 use tempfile::TempDir;
 
-use super::instance::{Instance, Sockets};
-use super::probe::{Probe, Sight};
+use super::instance::Instance;
+use super::probe::Sight;
 use super::*;
 use crate::pedestal::{Control, Death};
 

@@ -11,6 +11,7 @@ pub mod bulk;
 pub mod command;
 pub mod fault;
 pub mod flood;
+pub mod gdb;
 pub mod line;
 mod number;
 pub mod resource_table;

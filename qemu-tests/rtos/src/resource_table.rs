@@ -1,4 +1,4 @@
-//! The resource table of the image: one RPMsg device with two rings.
+//! The resource table of the image: one RPMsg device with two rings, and MICA's debug rings.
 
 use openamp::resource_table::{ADDR_ANY, Layout, TableError, parse};
 
@@ -12,11 +12,16 @@ pub const BUFFERS: u32 = 16;
 /// Alignment of the used rings in bytes: MICA's.
 const ALIGN: u32 = 4;
 
+/// Bytes of both debug rings: MICA's.
+const DEBUG_LEN: u32 = 0x2000;
+
 /// The table as it stands in the image. The host fills in the addresses, the accepted features and the status.
 #[rustfmt::skip]
-pub const WORDS: [u32; 22] = [
-    // version, entries, state word, report word, offset of the entry
-    1, 1, 0, 0, 0x14,
+pub const WORDS: [u32; 33] = [
+    // version, entries, state word, report word, offsets of the entries
+    1, 2, 0, 0, 0x40, 0x18,
+    // debug rings: type, flags, device and physical address, length, state and reserved
+    129, 0, 0, 0, 0, 0, DEBUG_LEN, 0, 0, 0,
     // vdev: type, rpmsg, notify id, feature name service, accepted features, config bytes, 2 vrings and status 0
     3, 7, VDEV_NOTIFY_ID, 1, 0, 0, 0x200,
     // vrings: address, alignment, buffers, notify id, reserved
@@ -40,7 +45,8 @@ mod tests {
     #[test]
     fn the_host_accepts_the_table() {
         let layout = layout().expect("a good table");
-        assert_eq!(layout.len(), 88);
+        assert_eq!(layout.len(), 132);
+        assert_eq!(layout.debug_rings_len(), Some(0x2000));
         assert!(layout.name_service());
         assert_eq!(layout.vrings().map(|ring| (ring.num, ring.align)), [(16, 4); 2]);
         assert_eq!(layout.vrings().map(|ring| ring.notify_id), [0, 1]);

@@ -1,19 +1,33 @@
-//! Calls for files, over `rpmsg-rpc`: the host carries them out in the container's root file system.
+//! Calls for files and sockets, over `rpmsg-rpc`: the host carries them out in the container's root file system and
+//! network.
 //!
 //! One call is under way at a time: [`Calls`] has its request until the link sends it, then its answer. A [`Job`] is what
 //! one command of the shell needs in calls. The layouts are those of MICA's rpc service.
 
+use core::net::Ipv4Addr;
+
 use openamp::rpmsg::PAYLOAD_LEN;
 
 use crate::buffer::Buffer;
-use crate::number::Text;
+use crate::number::{self, Text};
 
 const OPEN: u64 = 1;
 const CLOSE: u64 = 2;
 const WRITE: u64 = 3;
 const READ: u64 = 4;
 const ENTRIES: u64 = 9;
+const CONNECT: u64 = 112;
+const RECV: u64 = 114;
+const SEND: u64 = 116;
+const SOCKET: u64 = 120;
 const PRINT: u64 = 300;
+/// `AF_INET`, `SOCK_STREAM`.
+const INET: u16 = 2;
+const STREAM: i32 = 1;
+/// Bytes of a `sockaddr_in`.
+const ADDRESS_LEN: i32 = 16;
+/// `EINVAL`: no address, no port.
+const INVALID: i32 = 22;
 
 /// Linux's numbers on arm64: `O_DIRECTORY`, and `O_WRONLY | O_CREAT | O_TRUNC`.
 const DIRECTORY: i32 = 0o40000;
@@ -108,6 +122,8 @@ pub enum Work {
     List,
     /// Writes it anew.
     Write,
+    /// Not a file: says something to a server, and prints what that answers.
+    Connect,
     /// Not a file: prints on the container's standard output, by the host.
     Print,
 }
@@ -118,6 +134,7 @@ impl Work {
             Work::Cat => "cat",
             Work::List => "ls",
             Work::Write => "write",
+            Work::Connect => "connect",
             Work::Print => "printf",
         }
     }
@@ -128,6 +145,8 @@ impl Work {
 enum Step {
     Nothing,
     Open,
+    Connect { fd: i32 },
+    Say { fd: i32 },
     Use { fd: i32 },
     Close,
 }
@@ -195,8 +214,19 @@ impl Job {
             Step::Open => {
                 calls.check()?;
                 let fd = calls.int(16)?;
+                self.step = if self.work == Work::Connect { Step::Connect { fd } } else { Step::Use { fd } };
+                self.begin(fd, argument, calls)?;
+            }
+            Step::Connect { fd } => {
+                calls.check()?;
+                let (_, text) = self.server(argument)?;
+                calls.ask(SEND, &[&fd.to_le_bytes(), &(text.len() as u64).to_le_bytes(), &[0; 4], text]);
+                self.step = Step::Say { fd };
+            }
+            Step::Say { fd } => {
+                calls.check()?;
+                read_socket(fd, calls);
                 self.step = Step::Use { fd };
-                self.begin(fd, argument, calls);
             }
             Step::Use { fd } => self.go_on(fd, calls, out)?,
             Step::Close => return Ok(Progress::Done),
@@ -206,6 +236,12 @@ impl Job {
 
     fn open(&mut self, argument: &[u8], calls: &mut Calls) -> Result<(), i32> {
         let flags = match self.work {
+            Work::Connect => {
+                self.server(argument)?;
+                calls.ask(SOCKET, &[&i32::from(INET).to_le_bytes(), &STREAM.to_le_bytes(), &[0; 4]]);
+                self.step = Step::Open;
+                return Ok(());
+            }
             Work::List => DIRECTORY,
             Work::Write => OVERWRITE,
             Work::Cat | Work::Print => 0,
@@ -226,21 +262,41 @@ impl Job {
         (path, text.get(1..).unwrap_or_default())
     }
 
-    fn begin(self, fd: i32, argument: &[u8], calls: &mut Calls) {
+    /// Address and port of a server, as `sockaddr_in`, and what to say to it.
+    fn server(self, argument: &[u8]) -> Result<([u8; ADDRESS_LEN as usize], &[u8]), i32> {
+        let mut words = argument.splitn(3, |byte| *byte == b' ');
+        let host = words
+            .next()
+            .and_then(|host| core::str::from_utf8(host).ok()?.parse::<Ipv4Addr>().ok())
+            .ok_or(INVALID)?;
+        let port = words.next().and_then(|port| number::parse(port, u16::MAX.into())).ok_or(INVALID)?;
+        let mut address = [0; ADDRESS_LEN as usize];
+        address[..2].copy_from_slice(&INET.to_le_bytes());
+        address[2..4].copy_from_slice(&(port as u16).to_be_bytes());
+        address[4..8].copy_from_slice(&host.octets());
+        Ok((address, words.next().unwrap_or_default()))
+    }
+
+    fn begin(self, fd: i32, argument: &[u8], calls: &mut Calls) -> Result<(), i32> {
         match self.work {
             Work::Cat | Work::Print => read(fd, calls),
+            Work::Connect => {
+                let (address, _) = self.server(argument)?;
+                calls.ask(CONNECT, &[&fd.to_le_bytes(), &ADDRESS_LEN.to_le_bytes(), &address]);
+            }
             Work::List => list(fd, 0, calls),
             Work::Write => {
                 let (_, text) = self.split(argument);
                 calls.ask(WRITE, &[&fd.to_le_bytes(), &(text.len() as u32).to_le_bytes(), text]);
             }
         }
+        Ok(())
     }
 
     fn go_on<const N: usize>(&mut self, fd: i32, calls: &mut Calls, out: &mut Buffer<N>) -> Result<(), i32> {
         calls.check()?;
         let more = match self.work {
-            Work::Cat | Work::Print => {
+            Work::Cat | Work::Print | Work::Connect => {
                 let data = calls.data(24, calls.long(16)?)?;
                 out.extend(data);
                 !data.is_empty()
@@ -254,6 +310,7 @@ impl Job {
         };
         match self.work {
             Work::List if more => list(fd, calls.long(16)?, calls),
+            Work::Connect if more => read_socket(fd, calls),
             _ if more => read(fd, calls),
             _ => self.close(fd, calls),
         }
@@ -268,7 +325,7 @@ impl Job {
     /// Closes what is open.
     fn give_up(&mut self, calls: &mut Calls) -> Progress {
         match self.step {
-            Step::Use { fd } => {
+            Step::Connect { fd } | Step::Say { fd } | Step::Use { fd } => {
                 self.close(fd, calls);
                 Progress::Goes
             }
@@ -279,6 +336,10 @@ impl Job {
 
 fn read(fd: i32, calls: &mut Calls) {
     calls.ask(READ, &[&fd.to_le_bytes(), &DATA_LEN.to_le_bytes()]);
+}
+
+fn read_socket(fd: i32, calls: &mut Calls) {
+    calls.ask(RECV, &[&fd.to_le_bytes(), &[0; 8], &u64::from(DATA_LEN.unsigned_abs()).to_le_bytes()]);
 }
 
 fn list(fd: i32, position: i64, calls: &mut Calls) {
@@ -352,6 +413,22 @@ mod tests {
         let (asked, printed) = run(Work::Write, b"/a one two", &answers);
         assert!(asked[0].ends_with(b"/a\0") && asked[1].ends_with(b"\x07\0\0\0\x07\0\0\0one two"));
         assert_eq!((asked.len(), printed.len()), (3, 0));
+    }
+
+    #[test]
+    fn a_server_is_asked_and_its_answer_printed() {
+        let done = || answer(0, &[&[0; 4]]);
+        let data = answer(0, &[&3_i64.to_le_bytes(), b"yes"]);
+        let answers = [opened(), done(), answer(0, &[&[0; 8]]), data, answer(0, &[&[0; 8]]), done()];
+        let (asked, printed) = run(Work::Connect, b"10.0.2.15 8080 are you there", &answers);
+        assert_eq!(printed, b"yes");
+        assert_eq!(asked.iter().map(|request| request[0]).collect::<Vec<_>>(), [120, 112, 116, 114, 114, 2]);
+        assert_eq!(asked[1][12..], *b"\x07\0\0\0\x10\0\0\0\x02\0\x1f\x90\x0a\0\x02\x0f\0\0\0\0\0\0\0\0");
+        assert_eq!(asked[2][12..], *b"\x07\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0are you there");
+        for wrong in [&b""[..], b"10.0.2.15", b"host 80", b"10.0.2.15 65536"] {
+            let (asked, printed) = run(Work::Connect, wrong, &[]);
+            assert_eq!((asked.len(), &printed[..]), (0, &b"connect: error 22\r\n"[..]));
+        }
     }
 
     #[test]

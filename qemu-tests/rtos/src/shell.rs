@@ -24,6 +24,7 @@ raw COUNT    give the next COUNT bytes back unchanged\r\n\
 cat PATH     print a file\r\n\
 ls PATH      list a directory\r\n\
 write PATH TEXT  write TEXT to a file\r\n\
+connect IP PORT TEXT  say TEXT to a server, print its answer\r\n\
 printf TEXT  have the host print TEXT\r\n\
 take         wait for a bulk message and describe it\r\n\
 return       wait for a bulk message and send it back\r\n\
@@ -38,7 +39,7 @@ reset        reset the board\r\n";
 
 const NAME: &str = concat!("micrun test RTOS ", env!("CARGO_PKG_VERSION"));
 /// Room for the longest answer: `help`, or a refused line with what is said about it.
-const REPLY_LEN: usize = 1024;
+const REPLY_LEN: usize = 1280;
 const _: () = assert!(HELP.len() + 16 <= REPLY_LEN && LINE_LEN + 128 <= REPLY_LEN);
 
 /// Bytes from the host that the shell has not read yet: one message, and one more while that is read.

@@ -72,7 +72,7 @@ impl Ground {
             Mode::RUSR | Mode::WUSR,
             Dev::default(),
         ));
-        must(Rpc::open(&SharedFiles { root, volumes: Vec::new() }))
+        must(Rpc::open(&SharedFiles { root, ..SharedFiles::default() }))
     }
 
     /// Nothing happened beside the root.

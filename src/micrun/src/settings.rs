@@ -16,6 +16,8 @@ pub struct Settings {
     pub auto_close: Option<Duration>,
     /// Most bytes of input per second; `None` for as many as the firmware takes.
     pub input_rate: Option<u32>,
+    /// Whether calls of the firmware reach the container's network.
+    pub rpc_network: bool,
 }
 
 impl Settings {
@@ -25,6 +27,7 @@ impl Settings {
             stop_timeout: config.time(Key::StopTimeout),
             auto_close: auto_close(config),
             input_rate: config.number(Key::InputRate),
+            rpc_network: config.is_on(Key::RpcNetwork),
         }
     }
 }
@@ -66,8 +69,12 @@ mod tests {
 
     #[test]
     fn nothing_is_limited_unless_asked_for() {
-        let default =
-            Settings { stop_timeout: Some(Duration::from_secs(10)), auto_close: None, input_rate: None };
+        let default = Settings {
+            stop_timeout: Some(Duration::from_secs(10)),
+            auto_close: None,
+            input_rate: None,
+            rpc_network: false,
+        };
         assert_eq!(of(&[], &[], ""), default);
         let off = [("container.auto_close", "false"), ("console.input_rate", " ")];
         assert_eq!(of(&[], &off, ""), default);

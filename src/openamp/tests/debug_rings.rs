@@ -21,7 +21,12 @@ fn the_entry_tells_the_firmware_of_its_rings_and_of_ctrl_c() {
     let mut live = backing();
     let table = window(&mut live).part(0, bytes.len()).expect("inside");
     table.copy_in(0, &bytes).expect("inside");
+    assert_eq!(layout.read_debug_rings(&table, 0x7006_0000, 0x2_0000), Ok(None));
     layout.write_debug_rings(&table, 0x7006_21c0).expect("inside");
+    let found = |da, size| layout.read_debug_rings(&table, da, size).expect("inside");
+    assert_eq!(found(0x7006_0000, 0x2_0000), Some((0x21c0, 0x2000)));
+    assert_eq!([found(0x7006_0000, 0x41bf), found(0x7006_2000, 0x41bf)], [None, Some((0x1c0, 0x2000))]);
+    assert_eq!([found(0x7007_0000, 0x2_0000), found(0x7006_0004, 0x2_0000)], [None, None]);
     let entry = || {
         let words = [8, 12, 16, 20, 24, 28].map(|at| table.load_u32(ENTRY + at).expect("inside"));
         (words, table.load_u8(ENTRY + 32).expect("inside"))

@@ -35,6 +35,10 @@ const IMAGE_TOOLS: [Need; 3] = [
 /// What the image builder is measured beside.
 const IMAGE_PEERS: [Need; 1] = [Need { program: "buildah", probe: &["--version"], packages: &["buildah"] }];
 
+/// What looks into firmware in the tests.
+const DEBUGGER: [Need; 1] =
+    [Need { program: "gdb-multiarch", probe: &["--version"], packages: &["gdb-multiarch"] }];
+
 /// The package with `qemu-system-aarch64`.
 const QEMU: &str = "qemu-system-arm";
 
@@ -74,6 +78,12 @@ pub(super) fn image_tools() -> Result<()> {
 /// A package can't be installed.
 pub(super) fn image_peers() -> Result<()> {
     install_of(&IMAGE_PEERS)
+}
+
+/// # Errors
+/// A package can't be installed.
+pub(super) fn debugger() -> Result<()> {
+    install_of(&DEBUGGER)
 }
 
 /// Installs those that are missing.

@@ -93,9 +93,11 @@ pub(crate) fn for_demo(workspace: &Workspace) -> Result<PathBuf> {
 /// What the tests need.
 pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
     let tools = workspace.tools();
+    let qemu = for_demo(workspace)?;
     apt::image_tools()?;
+    apt::debugger()?;
     Ok(Tools {
-        qemu: for_demo(workspace)?,
+        qemu,
         qemu_7: qemu::GENERATION_7.copy(&tools)?,
         qemu_10: qemu::GENERATION_10.copy(&tools)?,
         busybox: busybox::copy(&tools)?,

@@ -6,23 +6,29 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use openamp::state::{CPU_OFF, Report};
 use test_rtos::fault;
+use test_rtos::gdb::REGISTERS;
 
 use super::scheduler::{self, Task};
-use super::{LINK, cpu, gic, power, psci, table, timer};
+use super::{LINK, cpu, debug, gic, power, psci, table, timer};
 
 global_asm!(include_str!("exception.s"), interrupt = sym interrupt, fault = sym fault);
 
 /// The host's wish to have the core off is ignored.
 pub static DEAF: AtomicBool = AtomicBool::new(false);
 
-/// Called for each interrupt, with further ones masked.
-extern "C" fn interrupt() {
+/// Called for each interrupt, with further ones masked. `registers` are those of the interrupted code, which has them back
+/// as they are left.
+extern "C" fn interrupt(registers: &mut [u64; REGISTERS]) {
     let Some(interrupt) = gic::take() else { return };
     match interrupt {
-        gic::KICK => kicked(),
+        gic::KICK => {
+            kicked();
+            debug::kicked(registers);
+        }
         gic::TICK => {
             timer::tick();
             scheduler::wake(Task::Uptime);
+            debug::looked(registers);
         }
         _ => {}
     }

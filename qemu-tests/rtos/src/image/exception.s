@@ -15,10 +15,10 @@ vectors:
     .balign 128
     .endr
 
-// Saves what a Rust function may change. ELR and SPSR stay: the handler does not let further interrupts in.
+// Saves all registers, in gdb's order: the debugger shows them. The handler does not let further interrupts in.
 interrupt_entry:
-    sub sp, sp, #176
-    stp x0, x1, [sp]
+    sub sp, sp, #272
+    stp x0, x1, [sp, #0]
     stp x2, x3, [sp, #16]
     stp x4, x5, [sp, #32]
     stp x6, x7, [sp, #48]
@@ -27,10 +27,22 @@ interrupt_entry:
     stp x12, x13, [sp, #96]
     stp x14, x15, [sp, #112]
     stp x16, x17, [sp, #128]
-    stp x18, x29, [sp, #144]
-    str x30, [sp, #160]
+    stp x18, x19, [sp, #144]
+    stp x20, x21, [sp, #160]
+    stp x22, x23, [sp, #176]
+    stp x24, x25, [sp, #192]
+    stp x26, x27, [sp, #208]
+    stp x28, x29, [sp, #224]
+    add x1, sp, #272
+    stp x30, x1, [sp, #240]
+    mrs x0, elr_el1
+    mrs x1, spsr_el1
+    stp x0, x1, [sp, #256]
+    mov x0, sp
     bl {interrupt}
-    ldp x0, x1, [sp]
+    ldp x0, x1, [sp, #256]
+    msr elr_el1, x0
+    msr spsr_el1, x1
     ldp x2, x3, [sp, #16]
     ldp x4, x5, [sp, #32]
     ldp x6, x7, [sp, #48]
@@ -39,9 +51,15 @@ interrupt_entry:
     ldp x12, x13, [sp, #96]
     ldp x14, x15, [sp, #112]
     ldp x16, x17, [sp, #128]
-    ldp x18, x29, [sp, #144]
-    ldr x30, [sp, #160]
-    add sp, sp, #176
+    ldp x18, x19, [sp, #144]
+    ldp x20, x21, [sp, #160]
+    ldp x22, x23, [sp, #176]
+    ldp x24, x25, [sp, #192]
+    ldp x26, x27, [sp, #208]
+    ldp x28, x29, [sp, #224]
+    ldr x30, [sp, #240]
+    ldp x0, x1, [sp]
+    add sp, sp, #272
     eret
 
 // The stack may be what broke: the handler has its own.

@@ -10,7 +10,7 @@ pub struct Exclusive<T> {
 }
 
 // SAFETY: `with` hands out one reference at a time, and there is one core. Between its load and its store only an
-// interrupt or fault can come in: the interrupt handler uses no `Exclusive`, and a fault never returns.
+// interrupt or fault can come in: the interrupt handler uses one that nobody else does, and a fault never returns.
 unsafe impl<T> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {

@@ -12,8 +12,8 @@ use test_rtos::shell::{Input, Output};
 use super::{gic, table};
 
 /// The communication region, the same addresses on every pedestal.
-const REGION: usize = 0x7000_0000;
-const REGION_LEN: usize = 0x10_0000;
+pub const REGION: usize = 0x7000_0000;
+pub const REGION_LEN: usize = 0x10_0000;
 const TTY: &str = "rpmsg-tty";
 const RPC: &str = "rpmsg-rpc";
 const UMT: &str = "rpmsg-umt";
@@ -53,9 +53,15 @@ pub struct Link {
 impl Link {
     /// A link to a host that has made no rings yet.
     pub const fn new() -> Link {
-        // SAFETY: the region is memory on every pedestal, identity mapped, and reached through this window only.
-        let memory = unsafe { Window::from_raw(REGION as *mut u8, REGION_LEN) };
-        Link { memory, remote: None, tty: None, rpc: None, umt: None, starved: false, unkicked: 0 }
+        Link {
+            memory: communication(),
+            remote: None,
+            tty: None,
+            rpc: None,
+            umt: None,
+            starved: false,
+            unkicked: 0,
+        }
     }
 
     /// Sends `output`, the request of `calls` and the descriptor of `bulk`, and fills `input` and what those wait for, as
@@ -163,13 +169,19 @@ impl Link {
     }
 }
 
+/// The communication region.
+pub const fn communication() -> Window<'static> {
+    // SAFETY: the region is memory on every pedestal, identity mapped, and reached through windows only.
+    unsafe { Window::from_raw(REGION as *mut u8, REGION_LEN) }
+}
+
 /// Bulk data, anywhere in shared memory.
 pub type SharedBulk = Bulk<Window<'static>>;
 
 /// Nothing but the window that a host tells of is touched.
 pub const fn bulk() -> SharedBulk {
-    // SAFETY: the host's window is memory on every pedestal that tells of one, identity mapped, and reached through this
-    // window only.
+    // SAFETY: the host's window is memory on every pedestal that tells of one, identity mapped, and reached through
+    // windows only.
     let memory = unsafe { Window::from_raw(REGION as *mut u8, BULK_LEN) };
     Bulk::new(memory, REGION as u64)
 }

@@ -5,6 +5,7 @@
 
 mod boot;
 mod cpu;
+mod debug;
 mod exception;
 mod exclusive;
 #[cfg_attr(feature = "rpi4", path = "gic400.rs")]

@@ -1,8 +1,10 @@
 //! The rpc service's endpoint: calls go to a thread of their own, as a file system may take its time.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use openamp::rpmsg::{EndpointId, Name};
 
 use crate::reactor::Waker;
@@ -17,7 +19,10 @@ const QUEUE: usize = 8;
 pub(super) struct RpcService {
     /// None while the remote has withdrawn it. Open files stay.
     pub(super) endpoint: Option<EndpointId>,
-    requests: Sender<Vec<u8>>,
+    /// Until this value ends.
+    requests: Option<Sender<Vec<u8>>>,
+    /// Rings for each of them.
+    bell: Arc<EventFd>,
     outcomes: Receiver<Outcome>,
     /// Calls without an outcome so far.
     pub(super) under_way: usize,
@@ -27,15 +32,19 @@ impl RpcService {
     /// Starts the thread; `None` if the system has none.
     pub(super) fn start(files: SharedFiles, waker: Option<Waker>) -> Option<RpcService> {
         let (requests, calls) = channel();
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let bell = Arc::new(bell.inspect_err(|error| log::error!("rpc: {error}")).ok()?);
+        let ear = bell.clone();
         let (answers, outcomes) = channel();
         let told = move |outcome| {
             // Nobody listens any more when the container has ended.
             let _ = answers.send(outcome);
             waker.iter().for_each(Waker::wake);
         };
-        let spawned = thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, told));
+        let spawned =
+            thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, &ear, told));
         spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
-        Some(RpcService { endpoint: None, requests, outcomes, under_way: 0 })
+        Some(RpcService { endpoint: None, requests: Some(requests), bell, outcomes, under_way: 0 })
     }
 
     /// True if no more calls are taken now.
@@ -45,16 +54,26 @@ impl RpcService {
 
     pub(super) fn ask(&mut self, message: &[u8]) {
         // The thread ends only with us.
-        if self.requests.send(message.to_vec()).is_ok() {
+        if self.requests.as_ref().is_some_and(|requests| requests.send(message.to_vec()).is_ok()) {
             self.under_way += 1;
+            // Fails only if it has rung and rung.
+            let _ = self.bell.write(1);
         }
     }
 
     /// What came of the next call.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.outcomes.try_recv().ok()?;
-        self.under_way -= 1;
+        self.under_way -= usize::from(!outcome.late);
         Some(outcome)
+    }
+}
+
+impl Drop for RpcService {
+    fn drop(&mut self) {
+        // The thread may be waiting for a socket: it is to look, and find that there is nobody any more.
+        self.requests = None;
+        let _ = self.bell.write(1);
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Key {
     AutoCloseTimeout,
     /// Most bytes of console input per second.
     InputRate,
+    /// Whether calls of the firmware reach the network.
+    RpcNetwork,
     /// Log more.
     Debug,
     /// Most virtual CPUs of any core.
@@ -121,7 +123,7 @@ impl Spec {
 }
 
 /// Every key there is, in the order of [`Key`].
-pub const TABLE: [Spec; 26] = {
+pub const TABLE: [Spec; 27] = {
     use Key::*;
     use client_conf::Key as Conf;
     let vcpus = Kind::Number(0, MOST_VCPUS, "virtual CPUs");
@@ -170,6 +172,10 @@ pub const TABLE: [Spec; 26] = {
         .node()
         .conf(Conf::ConsoleInputRate)
         .annotation(&["console.input_rate"]),
+        Spec::new(RpcNetwork, "rpc.network", Kind::Bool, "rpc")
+            .node()
+            .annotation(&["rpc.network"])
+            .default("false"),
         Spec::new(Debug, "debug", Kind::Bool, "logger, micad")
             .node()
             .ini(&["debug"])

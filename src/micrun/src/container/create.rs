@@ -18,7 +18,7 @@ use crate::pedestal::group::Group;
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
 use crate::resources::{CoreLimits, Driver};
 use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
-use crate::rpc::SharedFiles;
+use crate::rpc::{Network, SharedFiles};
 use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
@@ -157,7 +157,9 @@ fn prepare(
             config::write(&bundle.dir, &config, &limits.plan);
             let settings = Settings::of(&config);
             let console = Console::open(&request.streams, owner, settings.input_rate)?;
-            let files = SharedFiles { root: bundle.rootfs.clone(), volumes: bundle.volumes.clone() };
+            let network = if settings.rpc_network { Network::of(&bundle.namespaces) } else { Network::Off };
+            let (root, volumes) = (bundle.rootfs.clone(), bundle.volumes.clone());
+            let files = SharedFiles { root, volumes, network };
             let core = Core { loaded, console, settings, files };
             Ok(Made { prepared: Prepared::Core(Box::new(core)), limits: Some(limits), group })
         }

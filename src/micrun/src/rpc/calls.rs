@@ -3,15 +3,15 @@
 use std::fs::File;
 use std::io::Seek;
 use std::os::fd::AsFd;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::files::{Files, errno};
 use super::wire::{DATA_LEN, PATH_LEN, Request, Shape, data, int, long};
-use super::{flags, stdio, tree};
+use super::{flags, names, sockets, stdio, tree};
 use crate::sys;
 
 /// What a call does; the fields of its answer.
@@ -37,10 +37,19 @@ const UNLINK: u32 = 8;
 const FPRINTF: u64 = 18;
 const CLEARERR: u64 = 24;
 const PRINTF: u64 = 300;
-/// Numbers of the calls that reach the network, all refused.
-const NETWORK: [std::ops::RangeInclusive<u32>; 4] = [100..=103, 105..=105, 107..=108, 110..=121];
+/// Frees the answer of `getaddrinfo`, of which nothing is kept.
+const FREEADDRINFO: u64 = 100;
 /// Most descriptors that `poll` is asked about.
 const POLLED: usize = 32;
+/// Linux's number, and the flag that stands for the same.
+const FIONBIO: u64 = 0x5421;
+const NONBLOCK: i32 = 0o4000;
+/// Descriptors of one set of `select`, in bytes and in what there can be of them.
+const SET_LEN: usize = 128;
+const SELECTED: usize = 128;
+/// Bytes of one part of `writev`, and of its data.
+const PART_LEN: usize = 72;
+const PART_DATA_LEN: u64 = 60;
 
 const fn call(id: u32, shape: Shape, run: Run) -> Call {
     Call { id, shape, run }
@@ -54,7 +63,7 @@ const CALLS: &[Call] = &[
     call(4, Shape::Long, read),
     call(5, Shape::Long, lseek),
     call(6, Shape::Int, control),
-    call(7, Shape::Sized, no_device),
+    call(7, Shape::Sized, device_control),
     call(UNLINK, Shape::Int, tree::unlink),
     call(9, Shape::Entries, entries),
     call(10, Shape::Handle, stdio::fopen),
@@ -103,14 +112,42 @@ const CALLS: &[Call] = &[
     call(57, Shape::Long, stdio::scan_hex),
     call(104, Shape::Int, poll),
     call(106, Shape::Sized, host_name),
+    call(109, Shape::Selected, select),
     call(122, Shape::Int, putchar),
+    call(123, Shape::Text, names::gai_strerror),
+    call(125, Shape::Long, writev),
 ];
 
-/// The call of that number, if it exists and has an answer.
-pub(super) fn find(id: u64) -> Option<Call> {
+/// Those of the network.
+const NETWORK: &[Call] = &[
+    call(101, Shape::Info, names::getaddrinfo),
+    call(102, Shape::Host, names::gethostbyaddr),
+    call(103, Shape::Host, names::gethostbyname),
+    call(105, Shape::Address, sockets::getpeername),
+    call(107, Shape::Address, sockets::getsockname),
+    call(108, Shape::Address, sockets::getsockopt),
+    call(110, Shape::Accepted, sockets::accept),
+    call(111, Shape::Int, sockets::bind),
+    call(112, Shape::Int, sockets::connect),
+    call(113, Shape::Int, sockets::listen),
+    call(114, Shape::Long, sockets::recv),
+    call(115, Shape::From, sockets::recvfrom),
+    call(116, Shape::Long, sockets::send),
+    call(117, Shape::Long, sockets::sendto),
+    call(118, Shape::Int, sockets::setsockopt),
+    call(119, Shape::Int, sockets::shutdown),
+    call(120, Shape::Int, sockets::socket),
+    call(124, Shape::Accepted, sockets::accept4),
+];
+
+/// The call of that number, if it exists and has an answer. Without a network its calls are refused.
+pub(super) fn find(id: u64, network: bool) -> Option<Call> {
     let id = u32::try_from(id).ok()?;
-    let known = CALLS.binary_search_by_key(&id, |call| call.id).ok().and_then(|at| CALLS.get(at)).copied();
-    known.or_else(|| NETWORK.iter().any(|range| range.contains(&id)).then_some(call(id, Shape::Int, refused)))
+    let found = |calls: &'static [Call]| {
+        calls.binary_search_by_key(&id, |call| call.id).ok().and_then(|at| calls.get(at)).copied()
+    };
+    let run = |call: Call| if network { call } else { Call { run: refused, ..call } };
+    found(CALLS).or_else(|| found(NETWORK).map(run))
 }
 
 /// The call of that number, if it has no answer: it gives what is to be printed.
@@ -119,6 +156,7 @@ pub(super) fn print(id: u64) -> Option<Run> {
         FPRINTF => Some(stdio::fprintf),
         CLEARERR => Some(stdio::clearerr),
         PRINTF => Some(stdio::printf),
+        FREEADDRINFO => Some(|_, _| Ok(Vec::new())),
         _ => None,
     }
 }
@@ -128,9 +166,17 @@ fn refused(_: &mut Files, _: &Request<'_>) -> nix::Result<Vec<u8>> {
     Err(Errno::EPERM)
 }
 
-/// No file is a device.
-fn no_device(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
-    files.get(request.i32(12)?).and(Err(Errno::ENOTTY))
+/// `ioctl`: no file is a device. Of a socket it can be said whether calls on it wait.
+fn device_control(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
+    let fd = request.i32(12)?;
+    files.get(fd)?;
+    match request.u64(16)? {
+        FIONBIO if files.socket(fd).is_ok() => {
+            files.set_blocking(fd, request.i32(32)? == 0)?;
+            Ok([&int(0)[..], &[0; 4], &long(0)].concat())
+        }
+        _ => Err(Errno::ENOTTY),
+    }
 }
 
 fn open(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
@@ -173,12 +219,21 @@ pub(super) fn from(offset: i64, whence: i32) -> nix::Result<std::io::SeekFrom> {
     }
 }
 
-/// `fcntl`: flags are told, nothing is changed, as there is no program that could be started with a descriptor.
+/// `fcntl`: flags are told, but of a socket nothing is changed, as there is no program that could be started with a
+/// descriptor.
 fn control(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
-    let file = files.get(request.i32(12)?)?;
+    let fd = request.i32(12)?;
+    let file = files.get(fd)?;
     match request.i32(16)? {
         libc::F_GETFD | libc::F_SETFD => Ok(int(0)),
-        libc::F_GETFL => Ok(int(flags::to_wire(OFlag::from_bits_truncate(fcntl(file, FcntlArg::F_GETFL)?)))),
+        libc::F_GETFL => {
+            let flags = flags::to_wire(OFlag::from_bits_truncate(fcntl(file, FcntlArg::F_GETFL)?));
+            let waits = files.socket(fd).is_ok_and(|socket| socket.blocking);
+            Ok(int(if waits { flags & !NONBLOCK } else { flags }))
+        }
+        libc::F_SETFL if files.socket(fd).is_ok() => {
+            files.set_blocking(fd, request.i64(24)? & i64::from(NONBLOCK) == 0).map(|()| int(0))
+        }
         _ => Err(Errno::EINVAL),
     }
 }
@@ -206,30 +261,111 @@ fn dup2(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
     let (old, new) = (request.i32(12)?, request.i32(16)?);
     let copy: File = files.get(old)?.try_clone().map_err(|error| errno(&error))?;
     if old != new {
+        let socket = files.socket(old);
         files.put(new, copy)?;
+        if let Ok(socket) = socket {
+            files.set_socket(new, socket);
+        }
     }
     Ok(int(new))
 }
 
-/// `poll`: plain files are always ready, so it never waits.
+/// `poll`. The console's descriptors are always ready, as plain files are.
 fn poll(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
     let count = request.count(272)?;
     if count > POLLED {
         return Err(Errno::EINVAL);
     }
-    let ready = PollFlags::POLLIN | PollFlags::POLLOUT;
-    let mut answer = vec![0; POLLED * 8];
-    let mut found = 0;
-    for (index, entry) in answer.chunks_exact_mut(8).take(count).enumerate() {
-        let fd = request.i32(16 + index * 8)?;
-        let wanted = PollFlags::from_bits_truncate(request.u32(20 + index * 8)? as i16);
-        let is = if fd < 3 || files.get(fd).is_ok() { wanted & ready } else { PollFlags::POLLNVAL };
-        found += i32::from(!is.is_empty());
-        entry.copy_from_slice(
-            &[&fd.to_le_bytes()[..], &wanted.bits().to_le_bytes(), &is.bits().to_le_bytes()].concat(),
-        );
+    let wanted = |index: usize| -> nix::Result<(i32, PollFlags)> {
+        let events = PollFlags::from_bits_truncate(request.u32(20 + index * 8)? as i16);
+        Ok((request.i32(16 + index * 8)?, events))
+    };
+    let wanted: Vec<(i32, PollFlags)> = (0..count).map(wanted).collect::<nix::Result<_>>()?;
+    let ready = ready(files, &wanted)?;
+    let found = ready.iter().filter(|is| !is.is_empty()).count();
+    let timeout = request.i32(12)?;
+    if found == 0 && timeout != 0 && files.patient {
+        let timeout = u64::try_from(timeout).ok().map(Duration::from_millis);
+        return Err(files.wait_for(wanted, timeout));
     }
-    Ok([&int(found)[..], &answer].concat())
+    let mut answer = int(found as i32);
+    for ((fd, events), is) in wanted.iter().zip(ready) {
+        answer
+            .extend([&fd.to_le_bytes()[..], &events.bits().to_le_bytes(), &is.bits().to_le_bytes()].concat());
+    }
+    answer.resize(4 + POLLED * 8, 0);
+    Ok(answer)
+}
+
+/// What each descriptor is ready for now, of what is wanted.
+fn ready(files: &Files, wanted: &[(i32, PollFlags)]) -> nix::Result<Vec<PollFlags>> {
+    let one = |(fd, events): &(i32, PollFlags)| match files.get(*fd) {
+        Ok(file) => {
+            let mut polled = [PollFd::new(file.as_fd(), *events)];
+            nix::poll::poll(&mut polled, PollTimeout::ZERO)?;
+            Ok(polled[0].revents().unwrap_or(PollFlags::empty()))
+        }
+        Err(_) if *fd < 0 => Ok(PollFlags::empty()),
+        Err(_) if *fd < 3 => Ok(*events & (PollFlags::POLLIN | PollFlags::POLLOUT)),
+        Err(_) => Ok(PollFlags::POLLNVAL),
+    };
+    wanted.iter().map(one).collect()
+}
+
+/// `select`: three sets, each of which may be absent, and a time, which may be too.
+fn select(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
+    const SETS: [(usize, PollFlags); 3] =
+        [(16, PollFlags::POLLIN), (144, PollFlags::POLLOUT), (272, PollFlags::POLLPRI)];
+    let present = |index: usize| request.bytes(416 + index, 1).map(|flag| flag != [0]);
+    let count = usize::try_from(request.i32(12)?).map_err(|_| Errno::EINVAL)?.min(SELECTED);
+    let (mut wanted, mut places) = (Vec::new(), Vec::new());
+    for (index, (at, events)) in SETS.iter().enumerate() {
+        let set = request.bytes(*at, SET_LEN)?;
+        for fd in (0..count).filter(|fd| set[fd / 8] & 1 << (fd % 8) != 0) {
+            if present(index)? {
+                wanted.push((fd as i32, *events));
+                places.push(index * SET_LEN * 8 + fd);
+            }
+        }
+    }
+    let ready = ready(files, &wanted)?;
+    if ready.iter().any(|is| is.contains(PollFlags::POLLNVAL)) {
+        return Err(Errno::EBADF);
+    }
+    // An end and an error can be read, and an error written.
+    let is = |index: usize| {
+        let (events, is) = (wanted[index].1, ready[index]);
+        let ended = is.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && events == PollFlags::POLLIN;
+        is.intersects(events) || ended || is.contains(PollFlags::POLLERR) && events == PollFlags::POLLOUT
+    };
+    let time = present(3)?.then(|| Ok::<_, Errno>((request.i64(400)?, request.i64(408)?))).transpose()?;
+    let found: Vec<usize> = (0..wanted.len()).filter(|index| is(*index)).map(|index| places[index]).collect();
+    if found.is_empty() && time != Some((0, 0)) && files.patient {
+        let timeout = time.map(|(seconds, micros)| {
+            let whole = u64::try_from(seconds).map(Duration::from_secs).unwrap_or_default();
+            whole.saturating_add(u64::try_from(micros).map(Duration::from_micros).unwrap_or_default())
+        });
+        return Err(files.wait_for(wanted, timeout));
+    }
+    let mut sets = [0; 3 * SET_LEN];
+    found.iter().for_each(|place| sets[place / 8] |= 1 << (place % 8));
+    let (seconds, micros) = time.unwrap_or_default();
+    Ok([&sets[..], &long(seconds), &long(micros), &int(found.len() as i32)].concat())
+}
+
+/// As many parts as a message has whole.
+fn writev(files: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {
+    let count = usize::try_from(request.i32(16)?).map_err(|_| Errno::EINVAL)?;
+    let mut bytes = Vec::new();
+    for part in 0..count {
+        let at = 24 + part.checked_mul(PART_LEN).ok_or(Errno::EINVAL)?;
+        let len = request.u64(at)?;
+        if len > PART_DATA_LEN {
+            return Err(Errno::EINVAL);
+        }
+        bytes.extend_from_slice(request.bytes(at + 8, len as usize)?);
+    }
+    Ok(long(files.write(request.i32(12)?, &bytes)? as i64))
 }
 
 fn host_name(_: &mut Files, request: &Request<'_>) -> nix::Result<Vec<u8>> {

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::PollFlags;
 
 use super::root::Root;
+use super::sockets::{Socket, attempt};
+use super::waiting::Wait;
 
 /// Most files that one RTOS has open.
 const MOST: usize = 64;
@@ -44,6 +48,14 @@ pub(super) struct Files {
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
     printed: Vec<u8>,
+    /// Those of the open files that are sockets.
+    sockets: BTreeMap<i32, Socket>,
+    /// Calls that reach the network are carried out.
+    pub(super) network: bool,
+    /// The call under way may wait, or its time is over.
+    pub(super) patient: bool,
+    /// What the call under way waits for.
+    pub(super) wait: Option<Wait>,
 }
 
 /// True for what is printed on the console when it is written.
@@ -52,9 +64,59 @@ pub(super) fn is_console(handle: u64) -> bool {
 }
 
 impl Files {
-    pub(super) fn new(root: Root) -> Files {
-        let (open, streams) = (BTreeMap::new(), BTreeMap::new());
-        Files { root, open, streams, next_stream: STDERR + 1, printed: Vec::new() }
+    pub(super) fn new(root: Root, network: bool) -> Files {
+        Files {
+            root,
+            open: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            next_stream: STDERR + 1,
+            printed: Vec::new(),
+            sockets: BTreeMap::new(),
+            network,
+            patient: true,
+            wait: None,
+        }
+    }
+
+    /// Has the call under way wait, if it may; gives its error.
+    pub(super) fn wait_for(&mut self, polled: Vec<(i32, PollFlags)>, timeout: Option<Duration>) -> Errno {
+        self.wait = self.patient.then(|| Wait::new(polled, timeout));
+        Errno::EAGAIN
+    }
+
+    /// `fd` is a socket.
+    pub(super) fn set_socket(&mut self, fd: i32, socket: Socket) {
+        self.sockets.insert(fd, socket);
+    }
+
+    /// What is known of a socket.
+    pub(super) fn socket(&self, fd: i32) -> nix::Result<Socket> {
+        self.get(fd)?;
+        self.sockets.get(&fd).copied().ok_or(Errno::ENOTSOCK)
+    }
+
+    /// The host's socket.
+    pub(super) fn socket_file(&self, fd: i32) -> nix::Result<&File> {
+        self.socket(fd).and_then(|_| self.get(fd))
+    }
+
+    /// The limit that a socket's option stands for, if it is one of these.
+    pub(super) fn time_limit(
+        &mut self,
+        fd: i32,
+        level: i32,
+        name: i32,
+    ) -> nix::Result<Option<&mut Option<Duration>>> {
+        self.socket(fd)?;
+        Ok(self.sockets.get_mut(&fd).and_then(|socket| socket.time_limit(level, name)))
+    }
+
+    /// Whether calls on a socket wait from now on.
+    pub(super) fn set_blocking(&mut self, fd: i32, blocking: bool) -> nix::Result<()> {
+        let mut socket = self.socket(fd)?;
+        socket.blocking = blocking;
+        self.set_socket(fd, socket);
+        Ok(())
     }
 
     /// A descriptor for `file`.
@@ -72,6 +134,7 @@ impl Files {
         if !range.contains(&fd) {
             return Err(Errno::EBADF);
         }
+        self.sockets.remove(&fd);
         self.open.insert(fd, file);
         Ok(())
     }
@@ -81,6 +144,7 @@ impl Files {
     }
 
     pub(super) fn close(&mut self, fd: i32) -> nix::Result<()> {
+        self.sockets.remove(&fd);
         self.open.remove(&fd).map(drop).ok_or(Errno::EBADF)
     }
 
@@ -89,16 +153,22 @@ impl Files {
         if matches!(fd, 1 | 2) {
             return Ok(self.print(bytes));
         }
-        let mut file = self.get(fd)?;
-        file.write(bytes).map_err(|error| errno(&error))
+        let write = |mut file: &File| file.write(bytes).map_err(|error| errno(&error));
+        match self.socket(fd) {
+            Ok(_) => attempt(self, fd, PollFlags::POLLOUT, true, write),
+            Err(_) => write(self.get(fd)?),
+        }
     }
 
     /// Reads at most `count` bytes from a descriptor; standard input has none.
     pub(super) fn read(&mut self, fd: i32, count: usize) -> nix::Result<Vec<u8>> {
         let mut bytes = vec![0; if fd == 0 { 0 } else { count }];
         if fd != 0 {
-            let mut file = self.get(fd)?;
-            let len = file.read(&mut bytes).map_err(|error| errno(&error))?;
+            let mut read = |mut file: &File| file.read(&mut bytes).map_err(|error| errno(&error));
+            let len = match self.socket(fd) {
+                Ok(_) => attempt(self, fd, PollFlags::POLLIN, true, read),
+                Err(_) => read(self.get(fd)?),
+            }?;
             bytes.truncate(len);
         }
         Ok(bytes)
@@ -113,6 +183,10 @@ impl Files {
     /// A stream over the descriptor `fd`.
     pub(super) fn add_stream(&mut self, fd: i32) -> nix::Result<u64> {
         self.get(fd)?;
+        // What a stream has read of a line that is not whole would be lost.
+        if self.socket(fd).is_ok() {
+            return Err(Errno::EOPNOTSUPP);
+        }
         if self.streams.len() >= MOST {
             return Err(Errno::EMFILE);
         }

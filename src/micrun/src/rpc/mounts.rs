@@ -13,6 +13,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::mkdirat;
 
+use super::network::Network;
 use super::root::{Entry, Root, magic_link, permissions};
 use crate::rootfs::{Mount, attach, protect};
 
@@ -35,6 +36,8 @@ pub struct SharedFiles {
     pub root: PathBuf,
     /// What is mounted in it, in order.
     pub volumes: Vec<Volume>,
+    /// Where its sockets are.
+    pub network: Network,
 }
 
 impl SharedFiles {

@@ -52,10 +52,14 @@ impl<'a> Request<'a> {
         usize::try_from(self.u64(at)?).map_err(|_| Errno::EINVAL)
     }
 
+    /// `count` bytes.
+    pub(super) fn bytes(&self, at: usize, count: usize) -> nix::Result<&'a [u8]> {
+        self.bytes.get(at..).and_then(|rest| rest.get(..count)).ok_or(Errno::EINVAL)
+    }
+
     /// `count` bytes of a buffer of [`DATA_LEN`].
     pub(super) fn data(&self, at: usize, count: usize) -> nix::Result<&'a [u8]> {
-        let bytes = self.bytes.get(at..).and_then(|rest| rest.get(..count));
-        bytes.filter(|_| count <= DATA_LEN).ok_or(Errno::EINVAL)
+        if count <= DATA_LEN { self.bytes(at, count) } else { Err(Errno::EINVAL) }
     }
 
     /// Text in a field of `size` bytes, without the zero that ends it. A message may end with the text.
@@ -100,6 +104,18 @@ pub(super) enum Shape {
     Sized,
     /// `ssize_t` -1 and two descriptors.
     Pair,
+    /// `int` -1 and length 0.
+    Address,
+    /// The same, and room for an address.
+    Accepted,
+    /// Length 0, and `ssize_t` -1 on the next multiple of eight.
+    From,
+    /// Error of names: none; `EAI_FAIL`, no elements, no bytes.
+    Info,
+    /// Error of names `NO_RECOVERY`, no bytes.
+    Host,
+    /// Three sets, a time, and `int` -1.
+    Selected,
 }
 
 /// Bytes of a stat block's fields.
@@ -115,9 +131,19 @@ impl Shape {
             Shape::Stat => [&(-1_i32).to_le_bytes()[..], &[0; STAT_LEN - 4]].concat(),
             Shape::Entries => [&[0; 8][..], &(-1_i32).to_le_bytes()].concat(),
             Shape::Sized => [&(-1_i32).to_le_bytes()[..], &[0; 12]].concat(),
+            Shape::Address => words(&[-1, 0]),
+            Shape::Accepted => [&words(&[-1, 0])[..], &[0; 428]].concat(),
+            Shape::From => words(&[0, 0, -1, -1]),
+            Shape::Info => words(&[0, -4, 0, 0]),
+            Shape::Host => words(&[3, 0]),
+            Shape::Selected => [&[0; 400][..], &words(&[-1])].concat(),
             Shape::Pair => [&(-1_i64).to_le_bytes()[..], &[0; 8]].concat(),
         }
     }
+}
+
+fn words(values: &[i32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// One answer.

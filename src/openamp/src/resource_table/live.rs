@@ -78,6 +78,26 @@ impl Layout {
         table.store_u8(at + DEBUG_STATE, DEBUG_READY)
     }
 
+    /// For firmware: offset and length of its debug rings in a window of `size` bytes at device address `da`, as soon as the
+    /// host has made them, and if they are in it.
+    pub fn read_debug_rings(
+        &self,
+        table: &impl Memory,
+        da: u32,
+        size: usize,
+    ) -> Result<Option<(usize, usize)>, Fault> {
+        let Some((at, len)) = self.debug_rings else { return Ok(None) };
+        if table.load_u8(at + DEBUG_STATE)? == 0 {
+            return Ok(None);
+        }
+        // Pairs with the host's barrier in `write_debug_rings`.
+        barrier::read();
+        let address = table.load_u32(at + DEBUG_DA)?;
+        let offset = address.checked_sub(da).and_then(|offset| usize::try_from(offset).ok());
+        let inside = |at: &usize| at.is_multiple_of(8) && at.checked_add(len).is_some_and(|end| end <= size);
+        Ok(offset.filter(inside).map(|at| (at, len)))
+    }
+
     /// Asks the firmware to stop for the debugger. Then kick.
     pub fn interrupt_for_debugger(&self, table: &impl Memory) -> Result<(), Fault> {
         let Some((at, _)) = self.debug_rings else { return Ok(()) };

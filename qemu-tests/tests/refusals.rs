@@ -192,7 +192,11 @@ fn a_wrong_client_conf_is_refused() -> Result<()> {
         refused_conf(&bed, "nonsense")?,
         of_conf("line 4: \"nonsense\" is not of the form key = value")
     );
-    assert_eq!(refused_conf(&bed, "CPU=one")?, of_conf("CPU is \"one\", it must be the number of one cpu"));
+    let no_cpu = "CPU is \"one\", it must be the number of one cpu";
+    assert_eq!(
+        refused_conf(&bed, "CPU=one")?,
+        format!("{CREATE}the image's {CLIENT_CONF}: {no_cpu}{INVALID}")
+    );
     for cpu in [0, 9] {
         let reason =
             format!("cpu {cpu} is not for firmware on board qemu-arm64, which runs it on cpu 1 to 3");

@@ -67,20 +67,12 @@ pub enum RootfsError {
         /// Why.
         source: firmware::client_conf::ConfError,
     },
-    /// The image's `client.conf` asks for a core that is none.
-    #[error("the image's {path:?}: {source}")]
-    Cpu {
-        /// Its path in the image.
-        path: String,
-        /// Why.
-        source: firmware::client_conf::Problem,
-    },
 }
 
 impl RootfsError {
     /// True if the image is to blame, not the system.
     pub fn is_the_images(&self) -> bool {
-        matches!(self, RootfsError::File { .. } | RootfsError::ClientConf { .. } | RootfsError::Cpu { .. })
+        matches!(self, RootfsError::File { .. } | RootfsError::ClientConf { .. })
     }
 }
 

@@ -13,7 +13,7 @@ use super::private::{PrivateApt, STABLE, remove_if_there};
 /// depend on goes before each.
 const MODULES: [&str; 2] = ["rpmsg_core", "overlay"];
 /// The same for a guest whose root file system is on a disk.
-const DISK_MODULES: [&str; 4] = ["virtio_mmio", "virtio_blk", "ext4", "overlay"];
+const DISK_MODULES: [&str; 5] = ["virtio_mmio", "virtio_blk", "crc32c_generic", "ext4", "overlay"];
 
 /// containerd, its client, and what both are linked with: package, path in it, path in the guest.
 const CONTAINERD: [(&str, &str, &str); 4] = [

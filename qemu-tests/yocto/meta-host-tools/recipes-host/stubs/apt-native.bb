@@ -8,16 +8,17 @@ do_compile[noexec] = "1"
 
 do_install() {
 	install -d ${D}${sysconfdir}/apt
+	# Of the directories that apt demands, bitbake makes that of the lists alone.
 	cat >${D}${sysconfdir}/apt/apt.conf.sample <<-CONFIG
 		Dir::State "#ROOTFS#/var/lib/apt/";
 		Dir::State::lists "#APTCONF#/lists/";
 		Dir::State::status "#ROOTFS#/var/lib/dpkg/status";
 		Dir::Cache "#APTCONF#/cache/";
-		Dir::Cache::archives "archives/";
+		Dir::Cache::archives "#APTCONF#/lists/";
 		Dir::Etc "#APTCONF#";
 		Dir::Etc::sourcelist "sources.list";
 		Dir::Etc::sourceparts "sources.list.d";
-		Dir::Log "#APTCONF#/log";
+		Dir::Log "#APTCONF#";
 		APT::Install-Recommends "true";
 		APT::Immediate-Configure "false";
 		APT::Get::Assume-Yes "true";

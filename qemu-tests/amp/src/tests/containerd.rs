@@ -55,6 +55,8 @@ fn killed_on_a_terminal(bed: &Testbed, annotation: &str) -> Result<()> {
     const ID: &str = "terminal";
     let arguments = bed.run_words(&["--rm", "-t", "--annotation", annotation], Artifacts::HELLO, ID);
     let mut console = bed.ctr.pty(&words(&arguments))?;
+    // Over `rpmsg_tty` firmware does not know where to say anything until it has heard something.
+    console.send(b"\r")?;
     console.expect(PROMPT, DEADLINE)?;
     ensure!(!is_online(CPU)?, "Linux still has the core");
     console.send(b"echo one  two\r")?;

@@ -655,3 +655,15 @@ fn firmware_without_debug_rings_has_no_socket() {
     container.kill(9).expect("killed");
     end_of(&container);
 }
+
+#[test]
+fn what_a_container_was_made_with_lies_in_its_bundle() {
+    let setting = Setting::new();
+    let config = CONFIG.replacen('{', r#"{"linux":{"resources":{"memory":{"limit":67108864}}},"#, 1);
+    std::fs::write(setting.path("config.json"), config).expect("written");
+    setting.create("c").expect("created");
+    let listing = std::fs::read_to_string(setting.path(crate::config::FILE)).expect("a listing");
+    let says = |line: [&str; 3]| listing.lines().any(|found| found.split_whitespace().take(3).eq(line));
+    assert!(says(["pedestal", "fake", "annotation"]), "{listing}");
+    assert!(says(["limits.memory", "64", "linux.resources"]), "{listing}");
+}

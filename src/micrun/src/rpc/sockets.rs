@@ -143,16 +143,16 @@ fn accept_with(files: &mut Files, request: &Request<'_>, flags: i32, len_at: usi
 
 pub(super) fn getpeername(files: &mut Files, request: &Request<'_>) -> Answer {
     let peer = socket::getpeername(files.socket_file(request.i32(12)?)?.as_raw_fd());
-    named(told(peer, request.u32(16)? as usize)?)
+    named(&told(peer, request.u32(16)? as usize)?)
 }
 
 pub(super) fn getsockname(files: &mut Files, request: &Request<'_>) -> Answer {
     let own = socket::getsockname(files.socket_file(request.i32(12)?)?.as_raw_fd());
-    named(told(own, request.u32(16)? as usize)?)
+    named(&told(own, request.u32(16)? as usize)?)
 }
 
-fn named(address: Vec<u8>) -> Answer {
-    Ok([&int(0)[..], &int(address.len() as i32), &address].concat())
+fn named(address: &[u8]) -> Answer {
+    Ok([&int(0)[..], &int(address.len() as i32), address].concat())
 }
 
 pub(super) fn recv(files: &mut Files, request: &Request<'_>) -> Answer {

@@ -12,7 +12,13 @@ use crate::module::{MCS, Module, RPROC};
 use crate::suite::Test;
 
 /// What the driver and Linux say when firmware ends by itself.
-const ENDS: &[&str] = &["the firmware powered CPU", "crash detected", "handling crash", "recovery disabled"];
+const ENDS: &[&str] = &[
+    "the firmware powered CPU",
+    "crash detected",
+    "handling crash",
+    "recovery disabled",
+    "recovering remoteproc-cpu3",
+];
 
 pub const TESTS: &[Test] = &[
     Test::new("containerd: mcs: run, talk, kill, nothing left", || life(MCS, "mcs")).within(900),

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known() {
-        let lines: [(&[u8], Command<'_>); 22] = [
+        let lines: [(&[u8], Command<'_>); 23] = [
             (b"   ", Command::Nothing),
             (b"help", Command::Help),
             (b" uname ", Command::Uname),

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::pty::openpty;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::ttyname;
 
 use super::{Control, Death, Held, MachineError, Manager};
@@ -64,6 +65,10 @@ pub(super) fn end(file: &Path) -> Result<(), MachineError> {
 fn open_terminal(core: &Core) -> Result<File, MachineError> {
     let pair = openpty(None, None).map_err(MachineError::system("openpty"))?;
     let path = ttyname(&pair.slave).map_err(MachineError::system("ttyname"))?;
+    // From the beginning: a terminal that echoes until somebody opens it has the firmware talk with itself for ever.
+    let mut raw = tcgetattr(&pair.slave).map_err(MachineError::system("tcgetattr"))?;
+    cfmakeraw(&mut raw);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &raw).map_err(MachineError::system("tcsetattr"))?;
     *core.terminal.lock().unwrap() = Some((File::from(pair.slave), path));
     Ok(File::from(pair.master))
 }

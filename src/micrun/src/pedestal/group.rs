@@ -18,8 +18,8 @@ const CHILDREN: &str = "cgroup.subtree_control";
 const MEMBERS: &str = "cgroup.procs";
 /// The kernel's period where none is given, microseconds.
 const PERIOD: u64 = 100_000;
-/// Bytes that an emulator needs beside the core's memory: 28 MiB when its core idles, and 32 MiB of translated code at
-/// most (measured with QEMU 7.2).
+/// Bytes that an emulator may take beside the core's memory: its own, some 24 MiB while the core idles, and at most 32 MiB
+/// of translated code (`tb-size`). An allowance, not a measured need.
 pub const EMULATOR: u64 = 64 << 20;
 /// Bounds of OCI's shares, and of weights.
 const SHARES: (u64, u64) = (2, 262_144);

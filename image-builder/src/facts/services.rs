@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 /// What all names that MICA and OpenAMP use begin with.
-const PREFIX: &[u8] = b"rpmsg-";
+const PREFIX: &str = "rpmsg-";
 /// Longest name, without its NUL.
 const MAX_NAME: usize = 31;
 /// More names than any firmware has.
 const MAX_NAMES: usize = 32;
+/// A word of that many names.
+const MAX_WORD: usize = MAX_NAMES * MAX_NAME;
 
 /// Names in these pieces of a firmware, sorted; at most [`MAX_NAMES`].
 pub(super) fn named<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
@@ -19,17 +21,21 @@ pub(super) fn named<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
 }
 
 fn in_piece(piece: &[u8]) -> impl Iterator<Item = String> + '_ {
-    let starts = piece.windows(PREFIX.len()).enumerate().filter(|(_, window)| *window == PREFIX);
-    starts.filter_map(|(at, _)| name_at(piece, at))
+    let starts = piece.windows(PREFIX.len()).enumerate().filter(|(_, window)| *window == PREFIX.as_bytes());
+    starts.flat_map(|(at, _)| names_at(piece, at))
 }
 
-/// The word at `at`, if it is a whole one of a name's characters.
-fn name_at(piece: &[u8], at: usize) -> Option<String> {
+/// The word at `at`, if it is a whole one of a name's characters, taken apart: compilers put texts without a NUL one right
+/// behind the other.
+fn names_at(piece: &[u8], at: usize) -> Vec<String> {
     let before = at.checked_sub(1).and_then(|before| piece.get(before));
-    let word = piece.get(at..)?.iter().take(MAX_NAME + 1).take_while(|byte| in_name(**byte));
-    let name: String = word.map(|byte| char::from(*byte)).collect();
-    let whole = !before.is_some_and(|byte| in_name(*byte));
-    (whole && (PREFIX.len() + 1..=MAX_NAME).contains(&name.len())).then_some(name)
+    if before.is_some_and(|byte| in_name(*byte)) {
+        return Vec::new();
+    }
+    let bytes = piece.get(at..).unwrap_or_default().iter().take(MAX_WORD).take_while(|byte| in_name(**byte));
+    let word: String = bytes.map(|byte| char::from(*byte)).collect();
+    let fits = |rest: &&str| (1..=MAX_NAME - PREFIX.len()).contains(&rest.len());
+    word.split(PREFIX).filter(fits).map(|rest| format!("{PREFIX}{rest}")).collect()
 }
 
 fn in_name(byte: u8) -> bool {
@@ -46,6 +52,8 @@ mod tests {
         let pieces: [&[u8]; 3] =
             [b"rpmsg-tty\0no_rpmsg-tty2 rpmsg-", b"\x01rpmsg-umt rpmsg-tty\0", long.as_bytes()];
         assert_eq!(named(pieces.into_iter()), ["rpmsg-tty", "rpmsg-umt"]);
+        let together: &[u8] = b"at rpmsg-rpcrpmsg-umtrpmsg-tty0\0";
+        assert_eq!(named([together].into_iter()), ["rpmsg-rpc", "rpmsg-tty0", "rpmsg-umt"]);
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! delete after nobody can do anything with it: so they are in that order. `service::publish` empties the queue.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use crate::console::Streams;
+use crate::queue::{Receiver, Sender, channel};
 use crate::reactor::Ended;
 
 /// What happens to a task.

@@ -19,6 +19,7 @@ pub mod events;
 pub mod kind;
 pub mod namespaces;
 pub mod pedestal;
+pub mod queue;
 pub mod reactor;
 pub mod resources;
 pub mod rootfs;

@@ -1,12 +1,12 @@
 //! The rpc service's endpoint: calls go to a thread of their own, as a file system may take its time.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use openamp::rpmsg::{EndpointId, Name};
 
+use crate::queue::{Receiver, Sender, channel};
 use crate::reactor::Waker;
 use crate::rpc::{Outcome, SharedFiles, work};
 

@@ -1,9 +1,9 @@
 //! Wait: before and after the end.
 
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::{Container, State};
+use crate::queue::{Sender, channel};
 use crate::reactor::Ended;
 use crate::waiters::Waiter;
 

@@ -7,7 +7,6 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{Control, Death, Held, MachineError};
 use crate::channel::Device;
+use crate::queue::{Receiver, Sender, channel};
 
 /// A core that ends without a word is noticed this soon.
 const LOOK: Duration = Duration::from_secs(1);

@@ -6,9 +6,10 @@
 
 use std::io;
 use std::process::{Child, Command};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use crate::queue::{Receiver, Sender, channel};
 use crate::sys::{self, Hold, Step};
 
 /// What the main thread is asked for.
@@ -68,7 +69,7 @@ pub(crate) fn work(queue: &Receiver<Chore>, deadline: Duration, unused: impl FnO
         Err(RecvTimeoutError::Timeout) if unused() => return 0,
         first => first.ok(),
     };
-    first.into_iter().chain(queue).find_map(do_chore).unwrap_or(0)
+    first.into_iter().chain(queue.iter()).find_map(do_chore).unwrap_or(0)
 }
 
 /// Does one chore; the exit code if it was the last one.

@@ -4,13 +4,13 @@
 //! is cut, the machine's end is awaited), draining (the last output goes out, the end is told), gone.
 
 use std::os::fd::BorrowedFd;
-use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::channel::{Pumped, Remote};
 use crate::console::Console;
 use crate::pedestal::{Affinity, Death};
+use crate::queue::Sender;
 use crate::reactor::Waker;
 use crate::settings::Settings;
 use openamp::Violation;

@@ -24,7 +24,7 @@ mod wire;
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -36,6 +36,8 @@ pub use mounts::{SharedFiles, Volume};
 pub use network::Network;
 use waiting::{Parked, Wait};
 use wire::{Header, Reply, Request};
+
+use crate::queue::Receiver;
 
 /// What the host says first: the RTOS learns the host's address from it.
 pub const GREETING: &[u8; 32] = b"first message from rpc_service!\0";

@@ -4,7 +4,6 @@
 //! after some tries; here the head of the queue stays the head. A connection is opened when there is something to send
 //! and closed when there is not, so an idle shim holds none.
 
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +17,7 @@ use ttrpc::{self, context};
 
 use super::convert::{any, timestamp};
 use crate::events::{Event, Item};
+use crate::queue::Receiver;
 use crate::reactor::Ended;
 
 /// Deadline of one try, as in containerd's own library.

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +17,7 @@ use super::{logger, terminate};
 use crate::container::Surroundings;
 use crate::events::Events;
 use crate::pedestal::nursery::{self, Chore, Nursery};
+use crate::queue::Receiver;
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
 use crate::service::{

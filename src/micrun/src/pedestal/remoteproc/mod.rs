@@ -13,7 +13,6 @@ mod tests;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::Claim;
 use super::{Control, Death, Held, MachineError, Manager};
 use crate::channel::Device;
+use crate::queue::channel;
 use console::Console;
 use driver::{Driver, State};
 pub use error::RemoteprocError;

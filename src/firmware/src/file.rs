@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// Longest firmware file: several times the memory that boards give to an RTOS, for debug sections.
 pub const MAX_FIRMWARE_LEN: u64 = 256 << 20;
@@ -33,6 +34,17 @@ pub fn read(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
     // The length is judged by what was read, too: the file may grow meanwhile.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(FileError::TooLong(limit)) } else { Ok(bytes) }
+}
+
+/// The paths of a directory's entries, in the order of their names.
+pub fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in directory.read_dir()? {
+        let Ok(entry) = entry else { continue };
+        let path = entry.path();
+        paths.insert(paths.partition_point(|earlier| *earlier < path), path);
+    }
+    Ok(paths)
 }
 
 #[cfg(test)]

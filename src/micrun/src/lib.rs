@@ -30,4 +30,5 @@ pub mod settings;
 pub mod shim;
 pub mod store;
 mod sys;
+pub mod vec_map;
 pub mod waiters;

@@ -82,10 +82,8 @@ fn parsed(path: &Path, text: &str) -> Result<Board, BoardError> {
 
 /// The files that the administrator added, in the order of their names.
 fn added(root: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root.join(DIRECTORY)).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths = file::listed(&root.join(DIRECTORY)).unwrap_or_default();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    paths.sort();
     paths
 }
 

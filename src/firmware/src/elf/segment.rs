@@ -1,5 +1,7 @@
 //! The load segments: what goes where in the memory of the RTOS.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use object::elf::{self, ProgramHeader64};
@@ -82,12 +84,16 @@ fn segment<'f>(
 }
 
 fn disjoint(segments: &[Segment]) -> Result<(), ElfError> {
-    let mut sorted: Vec<&Segment> = segments.iter().collect();
-    sorted.sort_by_key(|segment| segment.addr);
-    for (first, second) in sorted.iter().zip(sorted.iter().skip(1)) {
-        if second.addr < first.end() {
-            return Err(ElfError::Overlap { first: first.index, second: second.index, addr: second.addr });
+    // A heap, as a file may have millions of segments.
+    let in_order = segments.iter().enumerate().map(|(place, segment)| Reverse((segment.addr, place)));
+    let mut rest: BinaryHeap<_> = in_order.collect();
+    let mut previous: Option<&Segment> = None;
+    while let Some(Reverse((addr, place))) = rest.pop() {
+        let second = &segments[place];
+        if let Some(first) = previous.filter(|first| addr < first.end()) {
+            return Err(ElfError::Overlap { first: first.index, second: second.index, addr });
         }
+        previous = Some(second);
     }
     Ok(())
 }

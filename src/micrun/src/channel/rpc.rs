@@ -1,7 +1,6 @@
 //! The rpc service's endpoint: calls go to a thread of their own, as a file system may take its time.
 
 use std::sync::Arc;
-use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use openamp::rpmsg::{EndpointId, Name};
@@ -9,6 +8,7 @@ use openamp::rpmsg::{EndpointId, Name};
 use crate::queue::{Receiver, Sender, channel};
 use crate::reactor::Waker;
 use crate::rpc::{Outcome, SharedFiles, work};
+use crate::sys;
 
 /// Calls that are under way at most; the remote's next messages wait in its ring. An RTOS has a call per thread.
 const QUEUE: usize = 8;
@@ -41,8 +41,7 @@ impl RpcService {
             let _ = answers.send(outcome);
             waker.iter().for_each(Waker::wake);
         };
-        let spawned =
-            thread::Builder::new().name("rpc".into()).spawn(move || work(&files, &calls, &ear, told));
+        let spawned = sys::spawn("rpc", move || work(&files, &calls, &ear, told));
         spawned.inspect_err(|error| log::error!("rpc: {error}")).ok()?;
         Some(RpcService { endpoint: None, requests: Some(requests), bell, outcomes, under_way: 0 })
     }

@@ -178,12 +178,12 @@ fn old_files(places: &Places) -> Result<Vec<PathBuf>, ConfigError> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         ENDINGS.contains(&ending) && exists(path)
     };
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(dir) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).filter(counts).collect(),
+    let mut files = match firmware::file::listed(dir) {
+        Ok(files) => files,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(failed(error)),
     };
-    files.sort();
+    files.retain(counts);
     if files.is_empty() && exists(&places.old_file) {
         files.push(places.old_file.clone());
     }

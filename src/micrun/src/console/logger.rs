@@ -71,7 +71,7 @@ impl Drop for Logger {
     fn drop(&mut self) {
         let Some(child) = self.child.take() else { return };
         // Neither the reactor nor a request waits for it. If the shim ends first, another process reaps it.
-        let reaper = std::thread::Builder::new().name("logger".into()).spawn(move || reap(child));
+        let reaper = sys::spawn("logger", move || reap(child));
         if let Err(error) = reaper {
             log::warn!("a logger is not reaped: {error}");
         }

@@ -1,6 +1,5 @@
 //! Host CPUs that an emulated core runs on.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
@@ -46,21 +45,22 @@ pub fn online() -> io::Result<CpuList> {
 /// Lets all threads of `process` run on `cpus` only, those to come as well: a thread inherits from its maker.
 pub(super) fn pin(process: Process, cpus: &CpuList) -> Result<(), PinError> {
     let set = set(cpus)?;
-    let mut pinned = BTreeSet::new();
+    let mut pinned = Vec::new();
     for _ in 0..LOOKS {
         let threads = sys::threads(process)?;
-        let new: Vec<i32> = threads.into_iter().filter(|thread| pinned.insert(*thread)).collect();
+        let new: Vec<i32> = threads.into_iter().filter(|thread| !pinned.contains(thread)).collect();
         if new.is_empty() {
             return Ok(());
         }
-        for thread in new {
-            match sched_setaffinity(Pid::from_raw(thread), &set) {
+        for thread in &new {
+            match sched_setaffinity(Pid::from_raw(*thread), &set) {
                 // Ended meanwhile.
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(Errno::EINVAL) => return Err(PinError::Closed { value: cpus.to_string() }),
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
         }
+        pinned.extend(new);
     }
     Err(io::Error::other("it does not stop making threads").into())
 }

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::{Control, Death, Held, MachineError};
 use crate::channel::Device;
 use crate::queue::{Receiver, Sender, channel};
+use crate::sys;
 
 /// A core that ends without a word is noticed this soon.
 const LOOK: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ impl Managed {
         let (tell, told) = channel();
         manager.start(give_up)?;
         let (watched, ordered) = (manager.clone(), orders.clone());
-        let spawned = thread::Builder::new().name("manager".into()).spawn(move || {
+        let spawned = sys::spawn("manager", move || {
             work(&*watched, &ordered, &tell);
         });
         let mut managed = Managed { manager, orders, told, thread: None };

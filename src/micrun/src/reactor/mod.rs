@@ -6,12 +6,10 @@
 
 mod session;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -21,6 +19,8 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 pub use session::{Ended, OnEnd, Session};
 
 use crate::queue::{Receiver, Sender, channel};
+use crate::sys;
+use crate::vec_map::VecMap;
 
 /// Names one running container to the reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,9 +80,14 @@ impl Reactor {
         let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
-        let running =
-            Loop { epoll, queue, bell: bell.clone(), sessions: BTreeMap::new(), watched: BTreeMap::new() };
-        thread::Builder::new().name("reactor".into()).spawn(move || running.run())?;
+        let running = Loop {
+            epoll,
+            queue,
+            bell: bell.clone(),
+            sessions: VecMap::default(),
+            watched: VecMap::default(),
+        };
+        sys::spawn("reactor", move || running.run())?;
         Ok(Reactor { commands, bell, next: Arc::new(AtomicU64::new(COMMANDS + 1)) })
     }
 
@@ -133,9 +138,9 @@ struct Loop {
     epoll: Epoll,
     queue: Receiver<Command>,
     bell: Arc<EventFd>,
-    sessions: BTreeMap<u64, Session>,
+    sessions: VecMap<u64, Session>,
     /// What else is waited for, by descriptor number.
-    watched: BTreeMap<u64, (OwnedFd, OnReady)>,
+    watched: VecMap<u64, (OwnedFd, OnReady)>,
 }
 
 impl Loop {
@@ -174,7 +179,7 @@ impl Loop {
     }
 
     fn wake(&mut self, token: u64) {
-        let Some(session) = self.sessions.get_mut(&(token & !(END | BELL))) else { return };
+        let Some(session) = self.sessions.get_mut(token & !(END | BELL)) else { return };
         match token & (END | BELL) {
             END => session.wake_for_end(),
             BELL => session.wake_for_bell(),
@@ -183,7 +188,7 @@ impl Loop {
     }
 
     fn ready(&mut self, token: u64) {
-        if let Some((descriptor, on_ready)) = self.watched.remove(&token) {
+        if let Some((descriptor, on_ready)) = self.watched.remove(token) {
             // Closed before anybody acts on it, so that its number is free again.
             drop(descriptor);
             on_ready();
@@ -200,7 +205,7 @@ impl Loop {
 
     /// Gives a turn to every session that was woken or whose deadline has passed.
     fn turns(&mut self, now: Instant) {
-        self.sessions.retain(|_, session| !session.due(now) || session.turn(now));
+        self.sessions.retain(|session| !session.due(now) || session.turn(now));
     }
 
     fn commands(&mut self) {
@@ -220,7 +225,7 @@ impl Loop {
     }
 
     fn with(&mut self, id: SessionId, action: impl FnOnce(&mut Session)) {
-        if let Some(session) = self.sessions.get_mut(&id.0) {
+        if let Some(session) = self.sessions.get_mut(id.0) {
             action(session);
             session.wake();
         }

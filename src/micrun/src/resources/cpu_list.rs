@@ -1,6 +1,5 @@
 //! A list of the host's CPUs.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// Bytes of the longest list: all CPUs that may be in one, one by one, have 4010.
@@ -8,9 +7,9 @@ const LIST_LIMIT: usize = 4 << 10;
 /// One more than the highest number: what the C library's set holds.
 const MOST: u32 = 1024;
 
-/// CPUs by their numbers; at least one. Displayed in the kernel's shortest form, `0-2,5`.
+/// CPUs by their numbers, the lowest first; at least one. Displayed in the kernel's shortest form, `0-2,5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CpuList(BTreeSet<u32>);
+pub struct CpuList(Vec<u32>);
 
 impl CpuList {
     /// Reads a list in the kernel's form (cpuset(7)): numbers and ranges between commas, up to 1023.
@@ -18,21 +17,25 @@ impl CpuList {
         if list.len() > LIST_LIMIT {
             return None;
         }
-        let mut cpus = BTreeSet::new();
+        let mut members = [false; MOST as usize];
         for range in list.split(',') {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let (first, last) = (number(first)?, number(last)?);
             if first > last || last >= MOST {
                 return None;
             }
-            cpus.extend(first..=last);
+            members[first as usize..=last as usize].fill(true);
         }
-        Some(CpuList(cpus))
+        Some(CpuList((0..MOST).filter(|cpu| members[*cpu as usize]).collect()))
     }
 
     /// The numbers, the lowest first.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().copied()
+    }
+
+    fn has(&self, cpu: u32) -> bool {
+        self.0.binary_search(&cpu).is_ok()
     }
 
     /// How many there are.
@@ -42,18 +45,18 @@ impl CpuList {
 
     /// Those that are in both; `None` if there are none.
     pub fn and(&self, other: &CpuList) -> Option<CpuList> {
-        let both: BTreeSet<u32> = self.0.intersection(&other.0).copied().collect();
+        let both: Vec<u32> = self.iter().filter(|cpu| other.has(*cpu)).collect();
         (!both.is_empty()).then_some(CpuList(both))
     }
 
     /// Those that are in either.
     pub fn or(&self, other: &CpuList) -> CpuList {
-        CpuList(self.0.union(&other.0).copied().collect())
+        CpuList((0..MOST).filter(|cpu| self.has(*cpu) || other.has(*cpu)).collect())
     }
 
     /// True if all of them are in `other`.
     pub fn within(&self, other: &CpuList) -> bool {
-        self.0.is_subset(&other.0)
+        self.iter().all(|cpu| other.has(cpu))
     }
 }
 

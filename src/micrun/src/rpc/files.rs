@@ -1,6 +1,5 @@
 //! The RTOS's open files: descriptors and streams are numbers of ours, never the host's.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use nix::poll::PollFlags;
 use super::root::Root;
 use super::sockets::{Socket, attempt};
 use super::waiting::Wait;
+use crate::vec_map::VecMap;
 
 /// Most files that one RTOS has open.
 const MOST: usize = 64;
@@ -44,12 +44,12 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) root: Root,
-    open: BTreeMap<i32, File>,
-    streams: BTreeMap<u64, Stream>,
+    open: VecMap<i32, File>,
+    streams: VecMap<u64, Stream>,
     next_stream: u64,
     printed: Vec<u8>,
     /// Those of the open files that are sockets.
-    sockets: BTreeMap<i32, Socket>,
+    sockets: VecMap<i32, Socket>,
     /// Calls that reach the network are carried out.
     pub(super) network: bool,
     /// The call under way may wait, or its time is over.
@@ -67,11 +67,11 @@ impl Files {
     pub(super) fn new(root: Root, network: bool) -> Files {
         Files {
             root,
-            open: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            open: VecMap::default(),
+            streams: VecMap::default(),
             next_stream: STDERR + 1,
             printed: Vec::new(),
-            sockets: BTreeMap::new(),
+            sockets: VecMap::default(),
             network,
             patient: true,
             wait: None,
@@ -92,7 +92,7 @@ impl Files {
     /// What is known of a socket.
     pub(super) fn socket(&self, fd: i32) -> nix::Result<Socket> {
         self.get(fd)?;
-        self.sockets.get(&fd).copied().ok_or(Errno::ENOTSOCK)
+        self.sockets.get(fd).copied().ok_or(Errno::ENOTSOCK)
     }
 
     /// The host's socket.
@@ -108,7 +108,7 @@ impl Files {
         name: i32,
     ) -> nix::Result<Option<&mut Option<Duration>>> {
         self.socket(fd)?;
-        Ok(self.sockets.get_mut(&fd).and_then(|socket| socket.time_limit(level, name)))
+        Ok(self.sockets.get_mut(fd).and_then(|socket| socket.time_limit(level, name)))
     }
 
     /// Whether calls on a socket wait from now on.
@@ -122,7 +122,7 @@ impl Files {
     /// A descriptor for `file`.
     pub(super) fn add(&mut self, file: File) -> nix::Result<i32> {
         // At most `MOST` numbers are taken, so one of the next is free.
-        let mut free = (FIRST..).take(MOST).filter(|fd| !self.open.contains_key(fd));
+        let mut free = (FIRST..).take(MOST).filter(|fd| self.open.get(*fd).is_none());
         let fd = free.next().ok_or(Errno::EMFILE)?;
         self.open.insert(fd, file);
         Ok(fd)
@@ -134,18 +134,18 @@ impl Files {
         if !range.contains(&fd) {
             return Err(Errno::EBADF);
         }
-        self.sockets.remove(&fd);
+        self.sockets.remove(fd);
         self.open.insert(fd, file);
         Ok(())
     }
 
     pub(super) fn get(&self, fd: i32) -> nix::Result<&File> {
-        self.open.get(&fd).ok_or(Errno::EBADF)
+        self.open.get(fd).ok_or(Errno::EBADF)
     }
 
     pub(super) fn close(&mut self, fd: i32) -> nix::Result<()> {
-        self.sockets.remove(&fd);
-        self.open.remove(&fd).map(drop).ok_or(Errno::EBADF)
+        self.sockets.remove(fd);
+        self.open.remove(fd).map(drop).ok_or(Errno::EBADF)
     }
 
     /// Writes to a descriptor; 1 and 2 are the console.
@@ -197,20 +197,20 @@ impl Files {
     }
 
     pub(super) fn stream(&mut self, handle: u64) -> nix::Result<&mut Stream> {
-        self.streams.get_mut(&handle).ok_or(Errno::EBADF)
+        self.streams.get_mut(handle).ok_or(Errno::EBADF)
     }
 
     /// The descriptor of a stream.
     pub(super) fn fd_of(&self, handle: u64) -> nix::Result<i32> {
         match handle {
             STDIN | STDOUT | STDERR => Ok((handle - STDIN) as i32),
-            _ => self.streams.get(&handle).map(|stream| stream.fd).ok_or(Errno::EBADF),
+            _ => self.streams.get(handle).map(|stream| stream.fd).ok_or(Errno::EBADF),
         }
     }
 
     /// Closes a stream and its descriptor.
     pub(super) fn close_stream(&mut self, handle: u64) -> nix::Result<()> {
-        let stream = self.streams.remove(&handle).ok_or(Errno::EBADF)?;
+        let stream = self.streams.remove(handle).ok_or(Errno::EBADF)?;
         self.close(stream.fd)
     }
 

@@ -19,6 +19,7 @@ use super::convert::{any, timestamp};
 use crate::events::{Event, Item};
 use crate::queue::Receiver;
 use crate::reactor::Ended;
+use crate::sys;
 
 /// Deadline of one try, as in containerd's own library.
 const TRY: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ pub fn start(address: &str, namespace: &str, items: Receiver<Item>) -> std::io::
     }
     let (address, namespace) = (format!("unix://{address}"), namespace.to_owned());
     let send = move || forward(&items, &address, &namespace);
-    thread::Builder::new().name("publisher".into()).spawn(send)?;
+    sys::spawn("publisher", send)?;
     Ok(())
 }
 

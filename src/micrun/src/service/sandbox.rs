@@ -1,5 +1,6 @@
 //! containerd's Sandbox service (`containerd.runtime.sandbox.v1.Sandbox`): a pod without an infra container.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -53,12 +54,14 @@ impl sandbox_sync::Sandbox for SandboxService {
         _: &TtrpcContext,
         request: api::CreateSandboxRequest,
     ) -> Result<api::CreateSandboxResponse> {
+        let mut annotations = BTreeMap::new();
+        annotations.extend(request.annotations);
         // No mounts: what a pod's root file system would hold is of no use to a core.
         self.sandbox.create_pod(PodRequest {
             id: request.sandbox_id,
             bundle: request.bundle_path.into(),
             network: request.netns_path,
-            annotations: request.annotations.into_iter().collect(),
+            annotations,
         })?;
         Ok(api::CreateSandboxResponse::new())
     }

@@ -4,7 +4,6 @@
 //! everything that was sent before the end is answered before the end. A connection holds two threads, one that reads
 //! and one that writes, and each request under way one more.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -21,6 +20,8 @@ use ttrpc::proto::{
 use ttrpc::{ConnectionContext, Error, TtrpcContext, context, get_status, send_response};
 
 use super::Methods;
+use crate::sys;
+use crate::vec_map::VecMap;
 
 /// Pause after a connection could not be accepted: memory or descriptors are short, and asking at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -45,7 +46,7 @@ struct Connections {
 #[derive(Debug, Default)]
 struct State {
     /// By descriptor: an entry keeps its stream open, so no other has that number.
-    open: BTreeMap<RawFd, Arc<UnixStream>>,
+    open: VecMap<RawFd, Arc<UnixStream>>,
     /// No more are accepted.
     closed: bool,
 }
@@ -60,7 +61,7 @@ impl Server {
             accept(&listener, &connections, &methods);
             connections.close();
         };
-        thread::Builder::new().name("listener".into()).spawn(accept)?;
+        sys::spawn("listener", accept)?;
         Ok(server)
     }
 
@@ -101,14 +102,14 @@ impl Connections {
             connections.remove(number);
             served.unwrap_or_else(|error| log::warn!("a connection: {error}"));
         };
-        if let Err(error) = thread::Builder::new().name("connection".into()).spawn(serve) {
+        if let Err(error) = sys::spawn("connection", serve) {
             log::warn!("a thread for a connection: {error}");
             self.remove(number);
         }
     }
 
     fn remove(&self, number: RawFd) {
-        self.state.lock().unwrap().open.remove(&number);
+        self.state.lock().unwrap().open.remove(number);
         self.fewer.notify_all();
     }
 
@@ -131,7 +132,7 @@ fn serve(stream: &Arc<UnixStream>, methods: &Arc<Methods>) -> io::Result<()> {
     let (_present, gone) = crossbeam::bounded(0);
     let conversation = Conversation { number: stream.as_raw_fd(), answers, gone, context: Arc::default() };
     let writing = stream.clone();
-    let writer = thread::Builder::new().name("answers".into()).spawn(move || write(&writing, &queue))?;
+    let writer = sys::spawn("answers", move || write(&writing, &queue))?;
     while let Some(frame) = read(stream) {
         conversation.dispatch(frame, methods);
     }
@@ -207,7 +208,7 @@ impl Conversation {
             conn_ctx: self.context.clone(),
         };
         let methods = methods.clone();
-        if let Err(error) = thread::Builder::new().spawn(move || call(&methods, &path, context, request)) {
+        if let Err(error) = sys::spawn("request", move || call(&methods, &path, context, request)) {
             refuse(Code::UNAVAILABLE, format!("a thread for the request: {error}"));
         }
     }

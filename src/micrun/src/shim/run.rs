@@ -151,7 +151,7 @@ fn on_shutdown(nursery: Nursery, socket: Option<PathBuf>) -> OnShutdown {
             }
             nursery.exit(0);
         };
-        if std::thread::Builder::new().spawn(wait).is_err() {
+        if sys::spawn("farewell", wait).is_err() {
             at_once.exit(0);
         }
     })

@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::pedestal::nursery::Nursery;
 use crate::sandbox::Sandbox;
+use crate::sys;
 
 /// How long firmware may take to power itself off: less than a service manager waits before it sends SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -32,6 +33,6 @@ pub(super) fn watch(sandbox: Arc<Sandbox>, nursery: Nursery) -> std::io::Result<
         sandbox.end_all(GRACE);
         nursery.exit(0);
     };
-    std::thread::Builder::new().name("signals".into()).spawn(wait)?;
+    sys::spawn("signals", wait)?;
     Ok(())
 }

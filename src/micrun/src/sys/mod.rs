@@ -7,6 +7,7 @@ pub(crate) mod mcs;
 mod mount;
 mod process;
 mod socket;
+mod thread;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwinder;
 mod wait;
@@ -21,6 +22,7 @@ pub(crate) use inherit::{adopt, bequeath, confine, duplicate};
 pub(crate) use mount::read_only_view;
 pub(crate) use process::{identify, kill_process, open_pidfd, process_stat, threads};
 pub(crate) use socket::{option as socket_option, own, set_option as set_socket_option};
+pub(crate) use thread::spawn;
 pub(crate) use wait::wait_readable;
 
 /// Bytes of a page.

@@ -14,7 +14,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shmem::Mapping;
@@ -22,6 +21,7 @@ use shmem::Mapping;
 use super::baremetal::{self, LoadError};
 use super::claim::{self, Claim};
 use super::{Affinity, Control, Death, Held, Machine, MachineError, Process, Wanted};
+use crate::sys;
 use bell::Bell;
 use core::Core;
 pub(super) use core::name;
@@ -208,7 +208,7 @@ impl Machine for Mcs {
             // Fails only when 2^64 rings are pending.
             let _ = end.write(1);
         };
-        if let Err(error) = thread::Builder::new().name("mcs".into()).spawn(finish) {
+        if let Err(error) = sys::spawn("mcs", finish) {
             log::error!("core {}: {error}; it stays claimed", self.cpu);
             self.ended.store(true, Ordering::Release);
             let _ = self.end.write(1);

@@ -70,9 +70,7 @@ impl Console {
     /// in the tree says whose it is.
     fn first(&self, class: &str, prefix: &str, fits: impl Fn(&Path) -> bool) -> Option<String> {
         let class = self.sys.join("class").join(class);
-        let mut numbers = numbered(&class, prefix);
-        numbers.sort_unstable();
-        let mut names = numbers.into_iter().map(|number| format!("{prefix}{number}"));
+        let mut names = numbered(&class, prefix).into_iter().map(|number| format!("{prefix}{number}"));
         names.find(|name| self.is_ours(&class.join(name)) && fits(&class.join(name)))
     }
 

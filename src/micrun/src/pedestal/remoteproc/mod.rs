@@ -14,7 +14,6 @@ mod tests;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,7 @@ use super::claim::Claim;
 use super::{Control, Death, Held, MachineError, Manager};
 use crate::channel::Device;
 use crate::queue::channel;
+use crate::sys;
 use console::Console;
 use driver::{Driver, State};
 pub use error::RemoteprocError;
@@ -211,8 +211,7 @@ impl Manager for Remoteproc {
             // Nobody listens when it was given up.
             let _ = done.send(started);
         };
-        let thread = thread::Builder::new().name("remoteproc".into());
-        thread.spawn(start).map_err(MachineError::system("thread"))?;
+        sys::spawn("remoteproc", start).map_err(MachineError::system("thread"))?;
         let begun = Instant::now();
         loop {
             match result.recv_timeout(START_LOOK) {

@@ -67,24 +67,26 @@ pub(super) fn find(class: &Path, wanted: Option<&str>) -> Result<PathBuf, Remote
 
 /// All cores: directory and name, in the order of their numbers.
 fn cores(class: &Path) -> Vec<(String, String)> {
-    let mut numbers = numbered(class, PREFIX);
-    numbers.sort_unstable();
     let core = |number: u32| {
         let directory = format!("{PREFIX}{number}");
         let name = Directory(class.join(&directory)).read("name");
         // Before Linux 5.4 there are no names.
         (directory, name.unwrap_or_default())
     };
-    numbers.into_iter().map(core).collect()
+    numbered(class, PREFIX).into_iter().map(core).collect()
 }
 
-/// The numbers of the entries of a directory that are called `prefix` and a number.
+/// The numbers of the entries of a directory that are called `prefix` and a number, the lowest first.
 pub(super) fn numbered(directory: &Path, prefix: &str) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let number = |entry: io::Result<std::fs::DirEntry>| {
         entry.ok()?.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()
     };
-    entries.filter_map(number).collect()
+    let mut numbers = Vec::new();
+    for number in entries.filter_map(number) {
+        numbers.insert(numbers.partition_point(|earlier| *earlier < number), number);
+    }
+    numbers
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Condvar;
+use std::thread;
 
 use super::*;
 use crate::pedestal::managed::Managed;

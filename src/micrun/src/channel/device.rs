@@ -95,3 +95,32 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use nix::pty::openpty;
+    use nix::sys::termios::LocalFlags;
+
+    use super::*;
+
+    /// What the firmware prints is not its input, whoever opened the terminal before and however.
+    #[test]
+    fn a_terminal_of_micads_does_not_echo() {
+        let pair = openpty(None, None).expect("a terminal");
+        let local =
+            |pair: &nix::pty::OpenptyResult| termios::tcgetattr(&pair.slave).expect("a terminal").local_flags;
+        let cooked = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
+        assert!(local(&pair).contains(cooked), "as it was made");
+        let path = nix::unistd::ttyname(&pair.slave).expect("its path");
+        let mut device = Device::terminal(&path).expect("opened");
+        assert!(!local(&pair).intersects(cooked));
+        let mut master = File::from(pair.master);
+        master.write_all(b"\x03a\r\n").expect("room");
+        let mut bytes = [0; 8];
+        assert!(matches!(device.read(&mut bytes), Read::Bytes(4)));
+        assert_eq!(&bytes[..4], b"\x03a\r\n");
+        assert_eq!(crate::sys::unread(master.as_fd()).expect("a terminal"), 0, "nothing came back");
+    }
+}

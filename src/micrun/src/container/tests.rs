@@ -1,5 +1,6 @@
 //! The life of a container on a fake core: states, events, streams, ends.
 
+mod defects;
 mod managed;
 
 use std::fs::{File, OpenOptions};

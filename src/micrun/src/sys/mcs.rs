@@ -35,7 +35,12 @@ pub(crate) fn cpu_on(device: BorrowedFd<'_>, cpu: u32, entry: u64) -> io::Result
 
 /// True if `cpu` is off.
 pub(crate) fn is_off(device: BorrowedFd<'_>, cpu: u32) -> io::Result<bool> {
-    match of_cpu(device, AFFINITY_INFO, cpu, 0) {
+    off(of_cpu(device, AFFINITY_INFO, cpu, 0))
+}
+
+/// What the device means when it is asked whether a core is off.
+fn off(answer: io::Result<()>) -> io::Result<bool> {
+    match answer {
         Ok(()) => Ok(true),
         // The device's word for "on".
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => Ok(false),
@@ -68,5 +73,16 @@ mod tests {
         assert_eq!(numbers.map(|number| number as u32), [0x4004_4100, 0x4004_4101, 0x4004_4102, 0x4004_4103]);
         assert_eq!(size_of::<CpuInfo>(), 16);
         assert_eq!(std::mem::offset_of!(CpuInfo, entry), 8);
+    }
+
+    #[test]
+    fn what_the_device_says_of_a_core_is_on_off_or_an_error() {
+        let answer =
+            |errno| off(Err(io::Error::from_raw_os_error(errno))).map_err(|error| error.raw_os_error());
+        assert!(off(Ok(())).expect("an answer"));
+        assert_eq!(answer(libc::EFAULT), Ok(false));
+        for errno in [libc::EINVAL, libc::ENOTTY, libc::EINTR, libc::EPERM] {
+            assert_eq!(answer(errno), Err(Some(errno)));
+        }
     }
 }

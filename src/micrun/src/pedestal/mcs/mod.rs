@@ -242,3 +242,31 @@ fn say_if_lost(ended: Result<(), MachineError>) {
         log::error!("{error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bulk_window_lies_inside_the_shared_memory() {
+        let bulk = |base, len| bulk_window(Region { base, len });
+        let all = BULK_AT + BULK_LEN;
+        assert_eq!(bulk(0x7000_0000, all), Some(Region { base: 0x70d0_0000, len: BULK_LEN }));
+        assert_eq!(bulk(0x7000_0000, all - 1), None);
+        assert_eq!(bulk(0x7000_0000, 0x10_0000), None);
+        assert_eq!(bulk(0x7000_0000, 0), None);
+        assert_eq!(bulk(u64::MAX - 1, u64::MAX), None);
+    }
+
+    #[test]
+    fn a_core_s_window_is_whole_and_addressable_in_32_bits() {
+        let window = |cpu, base, len| window(cpu, Region { base, len }).ok().map(|window| window.base);
+        assert_eq!(window(3, 0x7000_0000, 0x8_0000), Some(0x7006_0000));
+        assert_eq!(window(3, 0x7000_0000, 0x7_ffff), None);
+        assert_eq!(window(0, 0x7000_0000, 0x10_0000), None);
+        assert_eq!(window(u32::MAX, 0x7000_0000, 0x10_0000), None);
+        assert_eq!(window(1, 0xfffc_0000, 0x10_0000), Some(0xfffe_0000));
+        assert_eq!(window(2, 0xfffc_0000, 0x10_0000), None);
+        assert_eq!(window(1, 0x1_0000_0000, 0x10_0000), None);
+    }
+}

@@ -169,3 +169,36 @@ fn waits(error: &io::Error) -> bool {
 fn excerpt(text: &[u8]) -> String {
     String::from_utf8_lossy(text).trim_end().chars().take(EXCERPT_LEN).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(reply: Result<&[u8], &[u8]>) -> Result<String, String> {
+        let request = Request {
+            socket: Path::new("/nonexistent"),
+            name: "status",
+            message: b"status",
+            patience: Duration::from_secs(3),
+            give_up: &|| false,
+        };
+        request.judge(reply.map(<[u8]>::to_vec).map_err(<[u8]>::to_vec)).map_err(|error| error.to_string())
+    }
+
+    /// Replies have no frame, and texts in them may be anybody's.
+    #[test]
+    fn a_verdict_within_a_text_is_no_verdict() {
+        assert_eq!(judged(Ok(b"MICA-FAILED 3 RunningMICA-SUCCESS")).as_deref(), Ok("MICA-FAILED 3 Running"));
+        let refused = judged(Ok(b"no MICA-SUCCESS todayMICA-FAILED")).expect_err("refused");
+        assert_eq!(refused, "micad refuses \"status\": no MICA-SUCCESS today");
+        let garbled = judged(Ok(b"MICA-SUCCESS and more")).expect_err("no verdict");
+        assert!(
+            garbled.ends_with("\"MICA-SUCCESS and more\", which is neither success nor failure"),
+            "{garbled}"
+        );
+        // Cut off in the midst of the word, or of the text before it.
+        for part in [b"MICA-SUCC".as_slice(), b"MICA-SUCCESS and", b""] {
+            assert_eq!(judged(Err(part)), Err("micad has not answered to \"status\" within 3 s".to_owned()));
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Known defects of the C implementations that a host library can share, each with the number it has in the list of the
-//! MICA ABI (section 8), and the weaknesses of the C OpenAMP library that the ABI notes elsewhere.
+//! Known defects of the C implementations that a host library can share, each with its number in the project's list of
+//! them (`docs/reference/defects.md`), and the weaknesses of the C OpenAMP library that the MICA ABI notes elsewhere.
 
 mod common;
 

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Layer {
 }
 
 impl Image {
-    /// An empty image that is known as `name` once it is imported.
+    /// An empty image that is known as `name` once it is imported. An empty entry point is none.
     #[must_use]
     pub fn new(name: &str, entry_point: &str) -> Self {
         let layer = Layer(Builder::new(Vec::new()));
@@ -73,10 +73,12 @@ impl Image {
     /// `archive` can't be written.
     pub fn write(self, archive: &Path) -> Result<()> {
         let layer = self.layer.0.into_inner()?;
+        let entry_point: Vec<_> =
+            Some(self.entry_point).filter(|path| !path.is_empty()).into_iter().collect();
         let config = json!({
             "architecture": platform(),
             "os": "linux",
-            "config": { "Env": ["PATH=/bin"], "Entrypoint": [self.entry_point] },
+            "config": { "Env": ["PATH=/bin"], "Entrypoint": entry_point },
             "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
         });
         Ok(fs::write(archive, layout(&self.name, &layer, &config)?)?)

@@ -421,3 +421,11 @@ fn the_documents_messages_are_true() {
     }
     assert_eq!(Path::new(NODE_FILE).file_name(), Some("config.toml".as_ref()));
 }
+
+#[test]
+fn bare_metal_is_no_choice_of_a_pedestal() {
+    let mut config = node("pedestal = \"micad\"").expect("usable");
+    let said = annotations(&[("org.openeuler.micrun.ped.pedestal", "baremetal")]);
+    config.add_annotations(Level::Container, &said).expect("usable");
+    assert_eq!(config.text(Key::Pedestal), Some("micad"));
+}

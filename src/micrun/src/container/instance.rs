@@ -25,7 +25,6 @@ const PEDESTAL_CONF: &str = "pedestal.conf";
 pub(super) fn pedestal(pedestal: &str, conf: Option<&ClientConf>) -> Option<Pedestal> {
     match pedestal {
         MICAD => Some(conf.and_then(ClientConf::pedestal).unwrap_or(Pedestal::Baremetal)),
-        "baremetal" => Some(Pedestal::Baremetal),
         "jailhouse" => Some(Pedestal::Jailhouse),
         "xen" => Some(Pedestal::Xen),
         "hetero" => Some(Pedestal::Hetero),

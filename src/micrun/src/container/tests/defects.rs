@@ -11,6 +11,7 @@ fn a_terminal_that_nobody_reads_holds_up_nothing() {
     read_until(&mut console, b"# ");
     setting.type_in(b"announce rpmsg-tty1");
     let mut side = connect(&setting, "rpmsg-tty1.sock");
+    side.set_write_timeout(Some(DEADLINE)).expect("a timeout");
     // The firmware sends all of it back. It stays in the socket, and what is more than that is lost.
     for _ in 0..2000 {
         side.write_all(&[b'x'; 496]).expect("taken in time");

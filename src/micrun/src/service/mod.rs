@@ -1,6 +1,7 @@
 //! The only code that knows ttrpc and protobuf: containerd's requests become ours here, our events and errors theirs.
 
 mod bootstrap;
+mod client;
 mod convert;
 mod end;
 mod metrics;

@@ -9,18 +9,20 @@ use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::ForwardRequest;
 use containerd_shim_protos::events::task as messages;
-use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::{Message, MessageField};
 use containerd_shim_protos::shim::event::Envelope;
-use containerd_shim_protos::{Client, EventsClient};
-use ttrpc::{self, context};
+use ttrpc::Error;
 
+use super::client::Client;
 use super::convert::{any, timestamp};
 use crate::events::{Event, Item};
 use crate::queue::Receiver;
 use crate::reactor::Ended;
 use crate::sys;
 
+/// containerd's service that takes events.
+const EVENTS: &str = "containerd.services.events.ttrpc.v1.Events";
 /// Deadline of one try, as in containerd's own library.
 const TRY: Duration = Duration::from_secs(5);
 /// Pause before the second try; doubled up to [`LONGEST_PAUSE`].
@@ -33,7 +35,7 @@ pub fn start(address: &str, namespace: &str, items: Receiver<Item>) -> std::io::
     if address.is_empty() {
         return Ok(());
     }
-    let (address, namespace) = (format!("unix://{address}"), namespace.to_owned());
+    let (address, namespace) = (address.to_owned(), namespace.to_owned());
     let send = move || forward(&items, &address, &namespace);
     sys::spawn("publisher", send)?;
     Ok(())
@@ -128,7 +130,7 @@ fn forward(items: &Receiver<Item>, address: &str, namespace: &str) {
 }
 
 /// Tries until containerd has taken the event.
-fn insist(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope) {
+fn insist(client: &mut Option<Client>, address: &str, envelope: &Envelope) {
     let mut pause = FIRST_PAUSE;
     loop {
         match send(client, address, envelope) {
@@ -141,13 +143,13 @@ fn insist(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope)
     }
 }
 
-fn send(client: &mut Option<EventsClient>, address: &str, envelope: &Envelope) -> ttrpc::Result<()> {
+fn send(client: &mut Option<Client>, address: &str, envelope: &Envelope) -> ttrpc::Result<()> {
     let client = match client {
         Some(client) => client,
-        None => client.insert(EventsClient::new(Client::connect(address)?)),
+        None => client.insert(Client::connect(address)?),
     };
     let request =
         ForwardRequest { envelope: MessageField::some(envelope.clone()), ..ForwardRequest::default() };
-    client.forward(context::with_duration(TRY), &request)?;
-    Ok(())
+    let payload = request.write_to_bytes().map_err(|error| Error::Others(error.to_string()))?;
+    client.call(EVENTS, "Forward", payload, TRY)
 }

@@ -133,7 +133,7 @@ fn serve(stream: &Arc<UnixStream>, methods: &Arc<Methods>) -> io::Result<()> {
     let conversation = Conversation { number: stream.as_raw_fd(), answers, gone, context: Arc::default() };
     let writing = stream.clone();
     let writer = sys::spawn("answers", move || write(&writing, &queue))?;
-    while let Some(frame) = read(stream) {
+    while let Some(frame) = read(&mut &**stream) {
         conversation.dispatch(frame, methods);
     }
     drop((conversation, _present));
@@ -153,7 +153,7 @@ fn write(mut stream: &UnixStream, queue: &Receiver<Frame>) {
 }
 
 /// The next frame; `None` if there will be no whole one. The body of one that is too long is skipped.
-fn read(mut stream: &UnixStream) -> Option<(MessageHeader, Option<Vec<u8>>)> {
+pub(super) fn read(stream: &mut dyn Read) -> Option<(MessageHeader, Option<Vec<u8>>)> {
     let mut header = [0; MESSAGE_HEADER_LENGTH];
     stream.read_exact(&mut header).ok()?;
     let header = MessageHeader::from(header);
@@ -294,7 +294,7 @@ mod tests {
 
     /// The next answer: whose, its code and its payload.
     fn answer(stream: &UnixStream) -> Option<(u32, Code, Vec<u8>)> {
-        let (header, body) = read(stream)?;
+        let (header, body) = read(&mut &*stream)?;
         let response = Response::decode(body.expect("short")).expect("an answer");
         Some((header.stream_id, response.status.code(), response.payload))
     }

@@ -159,7 +159,7 @@ fn what_an_rtos_has_not_is_unimplemented() {
     restored.checkpoint = "/checkpoint".to_owned();
     refused(shim.create(&restored), code, sentence);
     let memory = r#"{"memory":{"limit":1048576}}"#;
-    let sentence = "of a core's resources only cpu.cpus can be changed, not memory.limit";
+    let sentence = "this container's emulator has no control group that could be changed";
     refused(shim.update("c1", RESOURCES, memory), code, sentence);
     shim.delete("c1", "").expect("deleted");
 }

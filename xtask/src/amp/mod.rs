@@ -21,8 +21,8 @@ use crate::{build, kernel};
 use self::initramfs::Initramfs;
 use self::machine::Machine;
 
-/// Steps of [`fast`].
-pub(crate) const STEPS: usize = 6;
+/// Steps of [`prepare`].
+const STEPS: usize = 6;
 /// How long a boot with its tests may take. The tests have limits of their own.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -53,18 +53,10 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds everything and runs the tests that need no containerd.
-///
-/// # Errors
-/// Something does not build, or the guest does not come to the end of its tests.
-pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result<Count> {
-    prepare(workspace, steps, false)?.run(&[], LIMIT)
-}
-
 /// Builds everything and has the guest measure; gives all that it says.
 ///
 /// # Errors
-/// As [`fast`].
+/// Something does not build, or the guest does not come to its end.
 pub(crate) fn measure(workspace: &Workspace) -> Result<Vec<String>> {
     prepare(workspace, &mut Steps::new(STEPS), false)?.lines(&["--bench".to_owned()], LIMIT)
 }

@@ -150,8 +150,12 @@ impl Remote for DeviceChannel {
         Ok(())
     }
 
+    fn told_of_end(&self) -> bool {
+        self.death.is_some()
+    }
+
     fn death(&mut self) -> Option<Death> {
-        self.death
+        self.death.take()
     }
 
     fn cut_power(&mut self) {

@@ -66,6 +66,10 @@ pub trait Remote: Send {
     fn report(&self) -> Option<Report> {
         None
     }
+    /// True if [`Remote::silence`] has taken the news of the end, so that its descriptor does not tell any more.
+    fn told_of_end(&self) -> bool {
+        false
+    }
     /// How the core ended; `None` while it has not.
     fn death(&mut self) -> Option<Death>;
     /// Ends the core, whatever it does. [`Remote::end`] becomes readable.

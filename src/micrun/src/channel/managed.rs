@@ -30,7 +30,6 @@ pub struct DeviceChannel {
     held: Vec<u8>,
     /// When to offer it again, and the pause before that.
     retry: Option<(Instant, Duration)>,
-    death: Option<Death>,
 }
 
 impl DeviceChannel {
@@ -38,19 +37,15 @@ impl DeviceChannel {
     pub fn new(core: Managed) -> nix::Result<DeviceChannel> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let buffer = vec![0; BUFFER_LEN];
-        Ok(DeviceChannel { core, epoll, device: None, buffer, held: Vec::new(), retry: None, death: None })
+        Ok(DeviceChannel { core, epoll, device: None, buffer, held: Vec::new(), retry: None })
     }
 
-    fn heed(&mut self, news: News) {
-        match news {
-            News::Ended(death) => self.death = Some(death),
-            News::Console(device) => {
-                let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
-                match self.epoll.add(device.descriptor(), EpollEvent::new(flags, 0)) {
-                    Ok(()) => self.device = Some(device),
-                    Err(errno) => log::error!("epoll: {errno}; there is no console"),
-                }
-            }
+    /// The console has come. What it has to say wakes us by the device itself.
+    fn adopt(&mut self, device: Device) {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+        match self.epoll.add(device.descriptor(), EpollEvent::new(flags, 0)) {
+            Ok(()) => self.device = Some(device),
+            Err(errno) => log::error!("epoll: {errno}; there is no console"),
         }
     }
 
@@ -125,12 +120,13 @@ impl Remote for DeviceChannel {
     fn silence(&mut self) {
         // Only that something was to be told counts.
         let _ = self.epoll.wait(&mut [EpollEvent::empty(); 4], EpollTimeout::ZERO);
-        while let Some(news) = self.core.news() {
-            self.heed(news);
-        }
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn news(&self) -> Option<BorrowedFd<'_>> {
         Some(self.core.bell())
     }
 
@@ -150,15 +146,52 @@ impl Remote for DeviceChannel {
         Ok(())
     }
 
-    fn told_of_end(&self) -> bool {
-        self.death.is_some()
-    }
-
     fn death(&mut self) -> Option<Death> {
-        self.death.take()
+        while let Some(news) = self.core.news() {
+            match news {
+                News::Ended(death) => return Some(death),
+                News::Console(device) => self.adopt(device),
+            }
+        }
+        None
     }
 
     fn cut_power(&mut self) {
         self.core.stop_at_once();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+    use crate::pedestal::fake_manager;
+
+    /// How long anything may take.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn is_told(channel: &DeviceChannel, patience: Duration) -> bool {
+        let news = channel.news().expect("a managed core has news");
+        let timeout = PollTimeout::try_from(patience).expect("a short time");
+        poll(&mut [PollFd::new(news, PollFlags::POLLIN)], timeout) == Ok(1)
+    }
+
+    /// A turn that comes for another reason, such as input, must not take what tells of the end.
+    #[test]
+    fn a_turn_for_another_reason_leaves_the_news_where_it_is() {
+        let (core, file) = fake_manager::running();
+        let mut channel = DeviceChannel::new(core).expect("a channel");
+        for console in [true, false] {
+            if !console {
+                fake_manager::end(&file).expect("ended");
+            }
+            assert!(is_told(&channel, PATIENCE), "no news, console {console}");
+            channel.silence();
+            channel.pump(&mut Console::default()).expect("nothing to lie with");
+            assert!(is_told(&channel, Duration::ZERO), "the news was taken, console {console}");
+            assert_eq!(channel.death(), (!console).then_some(Death::PoweredOff));
+            assert!(!is_told(&channel, Duration::ZERO), "old news, console {console}");
+        }
     }
 }

@@ -28,7 +28,7 @@ pub trait Remote: Send {
     fn silence(&mut self);
     /// Readable when the core has ended.
     fn end(&self) -> Option<BorrowedFd<'_>>;
-    /// Readable when there is something that [`Remote::death`] takes note of.
+    /// Readable when there is something that [`Remote::death`] takes note of; nothing else makes it unreadable.
     fn news(&self) -> Option<BorrowedFd<'_>> {
         None
     }
@@ -66,13 +66,9 @@ pub trait Remote: Send {
     fn report(&self) -> Option<Report> {
         None
     }
-    /// True if [`Remote::silence`] has taken the news of the end, so that its descriptor does not tell any more.
-    fn told_of_end(&self) -> bool {
-        false
-    }
     /// How the core ended; `None` while it has not.
     fn death(&mut self) -> Option<Death>;
-    /// Ends the core, whatever it does. [`Remote::end`] becomes readable.
+    /// Ends the core, whatever it does. [`Remote::end`] or [`Remote::news`] becomes readable.
     fn cut_power(&mut self);
 }
 

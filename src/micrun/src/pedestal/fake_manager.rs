@@ -17,6 +17,8 @@ use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::ttyname;
 
+#[cfg(test)]
+use super::Managed;
 use super::{Control, Death, Held, MachineError, Manager};
 use crate::channel::Device;
 use crate::resources::CoreLimits;
@@ -53,8 +55,16 @@ impl FakeManager {
     }
 }
 
+/// A core that runs, and its file.
+#[cfg(test)]
+pub(crate) fn running() -> (Managed, PathBuf) {
+    let manager = FakeManager::new();
+    let file = manager.file.clone();
+    (Managed::start(Arc::new(manager), &|| false).expect("a fake core starts"), file)
+}
+
 /// Ends the core whose file that is.
-pub(super) fn end(file: &Path) -> Result<(), MachineError> {
+pub(crate) fn end(file: &Path) -> Result<(), MachineError> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(MachineError::system("fake core")(error)),
         _ => Ok(()),

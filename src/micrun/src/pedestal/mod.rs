@@ -13,7 +13,7 @@ mod error;
 #[cfg(any(test, feature = "fake-core"))]
 mod fake;
 #[cfg(any(test, feature = "fake-core"))]
-mod fake_manager;
+pub(crate) mod fake_manager;
 pub mod group;
 pub mod managed;
 pub mod mcs;
@@ -145,7 +145,7 @@ const EMULATED_BOARD: &str = "qemu-arm64";
 /// Which pedestal a container wants and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// `qemu`, `mcs`, `remoteproc`, later also `micad`.
+    /// `qemu`, `mcs`, `remoteproc` or `micad`.
     pub pedestal: String,
     /// The board by its name, for pedestals that emulate it; the others find the machine's own memory.
     pub board: Option<String>,

@@ -303,7 +303,7 @@ impl Session {
         if self.serves() {
             self.serve(now);
         }
-        if (std::mem::take(&mut self.ended) || self.remote.told_of_end())
+        if std::mem::take(&mut self.ended)
             && let Some(death) = self.remote.death()
         {
             self.bury(death, now);

@@ -9,8 +9,9 @@ use firmware::elf::ElfError;
 use firmware::{label, layout};
 
 use crate::archive::Writer;
-use crate::content::Content;
+use crate::content::{Content, ContentError};
 use crate::epoch::Epoch;
+use crate::fit::{self, Misfit};
 use crate::image_path::{self, ClashError, ImagePath};
 use crate::layer::{self, Format, LayerError};
 use crate::oci::{self, Descriptor, Labels};
@@ -70,6 +71,12 @@ pub enum BundleError {
     /// The firmware does not suit the board.
     #[error("firmware: {0}")]
     Board(BoardError),
+    /// The firmware asks for memory that is not the board's to give.
+    #[error("firmware: {0}")]
+    Table(#[from] Misfit),
+    /// The firmware cannot be read any more.
+    #[error(transparent)]
+    Firmware(#[from] ContentError),
     /// `client.conf` is broken.
     #[error("client.conf: {0}")]
     Conf(#[from] ConfError),
@@ -106,7 +113,10 @@ pub enum BundleError {
 
 /// Checks the request and writes the image's archive to `output`, a new file. Equal requests give equal bytes.
 pub fn bundle(request: &Request<'_>, output: &mut File) -> Result<Bundle, BundleError> {
-    request.board.fits(&request.firmware.elf()?).map_err(BundleError::Board)?;
+    let elf = request.firmware.elf()?;
+    request.board.fits(&elf).map_err(BundleError::Board)?;
+    let table = request.firmware.part(elf.resource_table().file.clone())?;
+    fit::fits(request.board, &table)?;
     let (conf, warnings) = client_conf(request)?;
     let labels = labels(request, &conf)?;
     let conf = Content::from(conf.to_string().into_bytes());

@@ -4,6 +4,8 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use firmware::checksum::Sums;
@@ -99,6 +101,19 @@ impl Content {
         match &self.source {
             Source::Bytes(bytes) => Elf::parse(bytes),
             Source::File(file, _) => Elf::read(file),
+        }
+    }
+
+    /// A part of it that is short.
+    pub fn part(&self, range: Range<usize>) -> Result<Vec<u8>, ContentError> {
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes.get(range).unwrap_or_default().to_vec()),
+            Source::File(file, path) => {
+                let mut part = vec![0; range.len()];
+                let read = file.read_exact_at(&mut part, range.start as u64);
+                read.map_err(|source| ContentError::Read { path: path.clone(), source })?;
+                Ok(part)
+            }
         }
     }
 

@@ -20,6 +20,7 @@ pub mod diff;
 pub mod documents;
 pub mod epoch;
 pub mod facts;
+pub mod fit;
 mod hashing;
 pub mod image;
 pub mod image_path;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::bundle::{MACHINE, check_cpu};
 use crate::facts::Firmware;
+use crate::fit;
 use crate::image::Image;
 use crate::subject::Subject;
 use crate::text::printable;
@@ -67,7 +68,7 @@ pub fn verify(subject: &Subject, policy: &Policy) -> Verdict {
     let board = board_of(subject, policy);
     let mut checks = vec![firmware(&elf)];
     // Refused firmware cannot be fitted.
-    checks.extend(elf.ok().map(|elf| fit(&elf, &board)));
+    checks.extend(elf.ok().map(|elf| suits(&elf, &subject.firmware, &board)));
     if let Some(image) = &subject.image {
         checks.extend(of_image(image, subject, &facts));
         checks.extend(board.ok().and_then(|board| cpu(subject, &board)));
@@ -108,11 +109,16 @@ fn board_of(subject: &Subject, policy: &Policy) -> Result<Board, Check> {
     }
 }
 
-fn fit(elf: &Elf, board: &Result<Board, Check>) -> Check {
-    match board.as_ref().map(|board| (&board.name, board.fits(elf))) {
-        Ok((name, Ok(()))) => check("board", Passed, format!("it fits {name}")),
-        Ok((_, Err(why))) => check("board", Failed, why.to_string()),
-        Err(unknown) => unknown.clone(),
+fn suits(elf: &Elf, file: &[u8], board: &Result<Board, Check>) -> Check {
+    let board = match board {
+        Ok(board) => board,
+        Err(unknown) => return unknown.clone(),
+    };
+    let table = file.get(elf.resource_table().file.clone()).unwrap_or_default();
+    let segments = board.fits(elf).map_err(|why| why.to_string());
+    match segments.and_then(|()| fit::fits(board, table).map_err(|why| why.to_string())) {
+        Ok(()) => check("board", Passed, format!("it fits {}", board.name)),
+        Err(why) => check("board", Failed, why),
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod archive;
 
+use std::fs;
 use std::sync::LazyLock;
 
 use firmware::board::Board;
 use firmware::client_conf::Key;
-use firmware::test_elf::{CODE_ADDR, TestElf};
+use firmware::test_elf::{CODE_ADDR, TestElf, minimal_table};
 use firmware::{checksum, label};
 use image_builder::bundle::Request;
 use image_builder::content::Content;
@@ -264,6 +265,26 @@ fn firmware_that_cannot_run_is_refused() {
         "firmware: segment 2 (0x40000000..0x40000005) overlaps the agent memory (0x40000000..0x40400000) of \
          board qemu-arm64"
     );
+}
+
+#[test]
+fn a_resource_table_that_does_not_fit_the_board_is_refused() {
+    let carveout = [0, 0x4000_0000, u32::MAX, 0x1000, 0, 0];
+    let entries = minimal_table().split_off(0x14);
+    let head = [1, 2, 0, 0, 0x18, 0x18 + u32::try_from(entries.len()).unwrap()].map(u32::to_le_bytes);
+    let mut table = [head.concat(), entries, carveout.map(u32::to_le_bytes).concat()].concat();
+    table.extend(b"frames");
+    table.resize(table.len() + 26, 0);
+    let elf = TestElf::new().resource_table(&table);
+    let said = "firmware: resource table: carveout \"frames\" (0x40000000..0x40001000) lies outside the memory of board \
+                qemu-arm64 that firmware may use, ";
+    let refused = refusal(&elf);
+    assert!(refused.starts_with(said), "{refused}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("firmware.elf");
+    fs::write(&path, elf.build()).unwrap();
+    let of_file = Content::open(&path, 1 << 20, |_| ()).unwrap();
+    assert_eq!(packed(&request(&of_file)).expect_err("the same").to_string(), refused);
 }
 
 #[test]

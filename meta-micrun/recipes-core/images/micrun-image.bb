@@ -2,12 +2,12 @@ SUMMARY = "A board that runs RTOS containers"
 DESCRIPTION = "The smallest system with containerd, micrun and, at first boot, the images of MICRUN_IMAGE_FIRMWARE."
 LICENSE = "Apache-2.0"
 
-inherit core-image features_check
+inherit core-image features_check micrun-board
 
 REQUIRED_DISTRO_FEATURES = "micrun"
 
-# Recipes that inherit micrun-firmware.
-MICRUN_IMAGE_FIRMWARE ?= "micrun-firmware-hello"
+# Recipes that inherit micrun-firmware. The test RTOS is for these boards; what other boards run is the product's to say.
+MICRUN_IMAGE_FIRMWARE ?= "${@'micrun-firmware-hello' if d.getVar('MICRUN_BOARD') in ('qemu-arm64', 'rpi4') else ''}"
 
 # Their archives are deployed beside the image.
 do_build[depends] += "${@' '.join('%s:do_micrun_deploy' % recipe for recipe in d.getVar('MICRUN_IMAGE_FIRMWARE').split())}"
@@ -19,6 +19,9 @@ IMAGE_INSTALL = " \
     ${MICRUN_IMAGE_FIRMWARE} \
     ${CORE_IMAGE_EXTRA_INSTALL} \
 "
+
+# The SDK has the image builder, for firmware that is built outside of bitbake.
+TOOLCHAIN_HOST_TASK:append = " nativesdk-micrun-image-builder"
 
 # For a few container images beside those that came along.
 IMAGE_ROOTFS_EXTRA_SPACE ?= "262144"

@@ -24,7 +24,7 @@ pub fn use_conduit(from_el2: bool) {
 }
 
 /// False in an image for a platform that it does not expect to have PSCI.
-pub const AVAILABLE: bool = !cfg!(feature = "rpi4");
+pub const AVAILABLE: bool = cfg!(any(not(feature = "rpi4"), feature = "psci"));
 
 /// Ends this core by `call`. If the platform refuses, or is not asked, it sleeps instead.
 pub fn end(call: Call) -> ! {

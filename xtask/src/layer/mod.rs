@@ -1,6 +1,8 @@
-//! Checks the Yocto layer without building anything: style, scripts, kas files, and that it says what the repository says.
+//! Checks the Yocto layer without building anything: style, scripts, what kas and oebuild read, and that it says what the
+//! repository says.
 
 mod agreement;
+mod builders;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,13 +48,15 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let tools = for_layer(&workspace.tools())?;
     let files = files(&workspace.root.join(LAYER))?;
-    let mut steps = Steps::new(4);
+    let mut steps = Steps::new(5);
     steps.next("recipes against OpenEmbedded's style");
     lint(&tools, &files)?;
     steps.next("shell scripts");
     scripts(&tools, &files)?;
     steps.next("kas files against kas's schema");
-    kas(&tools, &files)?;
+    builders::kas(&tools, &files)?;
+    steps.next("the feature for openEuler against oebuild's resolver");
+    builders::oebuild(&tools, &workspace.root)?;
     steps.next("the layer against the repository");
     let contradictions = agreement::contradictions(&workspace.root)?;
     if !contradictions.is_empty() {
@@ -98,23 +102,6 @@ fn scripts(tools: &LayerTools, files: &[PathBuf]) -> Result<()> {
         }
     }
     sh::run(sh::command(&tools.shellcheck).args(scripts))
-}
-
-/// Kas itself reads a file only with all repositories that it names.
-const KAS: &str = "
-import sys, yaml, jsonschema
-from kas.configschema import CONFIGSCHEMA
-for name in sys.argv[1:]:
-    with open(name) as file:
-        jsonschema.validate(yaml.safe_load(file), CONFIGSCHEMA)
-";
-
-fn kas(tools: &LayerTools, files: &[PathBuf]) -> Result<()> {
-    let of_kas = |file: &&PathBuf| file.parent().is_some_and(|parent| parent.ends_with("kas"));
-    let mut check = sh::command(&tools.python);
-    check.args(["-c", KAS]).args(files.iter().filter(of_kas));
-    let files = sh::read(&mut check).map(|_| ());
-    files.context("a kas file is not as kas wants it")
 }
 
 /// All files below `directory`, sorted.

@@ -1,4 +1,4 @@
-//! What checks the Yocto layer without a build: two Python programs in an environment of their own, and shellcheck.
+//! What checks the Yocto layer without a build: Python programs in an environment of their own, and shellcheck.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use super::private::{PrivateApt, STABLE, remove_if_there};
 use crate::sh;
 
 /// What is installed from Python's package index, in which versions.
-const PYTHON_PACKAGES: [&str; 2] = ["oelint-adv==9.11.2", "kas==5.5"];
+const PYTHON_PACKAGES: [&str; 3] = ["oelint-adv==9.11.2", "kas==5.5", "oebuild==0.2.1.3"];
 
 /// The programs.
 pub(crate) struct LayerTools {
     /// Checks recipes against the style of OpenEmbedded.
     pub(crate) oelint: PathBuf,
-    /// A Python that has kas's schema.
+    /// A Python that has kas's schema and oebuild's resolver of features.
     pub(crate) python: PathBuf,
     /// Checks shell scripts.
     pub(crate) shellcheck: PathBuf,
@@ -39,7 +39,7 @@ fn python(tools: &Path) -> Result<PathBuf> {
     if fs::read_to_string(&list).is_ok_and(|have| have == wanted) {
         return Ok(python);
     }
-    println!("making an environment for {}", PYTHON_PACKAGES.join(" and "));
+    println!("making an environment for {}", PYTHON_PACKAGES.join(", "));
     remove_if_there(&environment)?;
     if !sh::works("python3", &["-c", "import ensurepip"]) {
         apt::install(&["python3-venv"])?;

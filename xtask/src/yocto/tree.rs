@@ -1,5 +1,6 @@
 //! Bitbake on the caller's trees, in a build directory of this task's own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,11 +65,21 @@ impl<'a> Build<'a> {
             scripts.display()
         );
         let mut command = sh::command("nice");
-        command.args(["-n", "10"]).arg(program).current_dir(&self.directory).env_clear();
+        command.args(["-n", "15"]).arg(program).current_dir(&self.directory).env_clear();
         command.env("PATH", path).env("HOME", &self.directory).env("LC_ALL", "C.UTF-8");
         command.env("BBPATH", &self.directory).env("BUILDDIR", &self.directory);
         command.env("BB_ENV_PASSTHROUGH_ADDITIONS", "MACHINE MICRUN_BOARD");
         command
+    }
+
+    /// The recipes that take part in building `targets` for `machine`.
+    ///
+    /// # Errors
+    /// Something that they need is not there.
+    pub(super) fn recipes(&self, machine: &str, targets: &[&str]) -> Result<BTreeSet<String>> {
+        sh::run(self.bitbake().arg("--graphviz").args(targets).env("MACHINE", machine))?;
+        let list = fs::read_to_string(self.directory.join("pn-buildlist"))?;
+        Ok(list.lines().map(str::to_owned).collect())
     }
 
     /// A variable of a recipe that is a path.

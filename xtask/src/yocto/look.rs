@@ -1,0 +1,81 @@
+//! What bitbake says without building: whether the layer parses, and what would be built.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::tree::Build;
+use super::{Ground, OPENEULER, timed};
+use crate::layer::LAYER;
+use crate::sh;
+
+/// What switches the layer on.
+const FEATURE: &str = "DISTRO_FEATURES:append = \" micrun\"\nMACHINE ?= \"qemuarm64\"\n";
+/// What the kas files set besides, and the switch of openEuler's recipes.
+const IMAGE: &str = "INIT_MANAGER = \"systemd\"\nDISTRO_FEATURES:append = \" virtualization seccomp\"\n\
+                     LICENSE_FLAGS_ACCEPTED += \"synaptics-killswitch\"\n\
+                     MCS_FEATURES:hieulerpi1 = \"openamp\"\nMCS_FEATURES:ok3568 = \"openamp\"\n";
+/// Machines of the layer's own, of openembedded-core, and of openEuler's tree; others come with their layers.
+const MACHINES: [&str; 4] = ["micrun-qemu-arm64", "qemuarm64", "hieulerpi1", "ok3568"];
+
+/// openEuler's tree with its shim in Go.
+const MCS: &str = "DISTRO_FEATURES:append = \" mcs containerd\"\nMCS_FEATURES = \"openamp micrun\"\n";
+const FEATURE_OFF: &str = "DISTRO_FEATURES:remove = \"micrun\"\n";
+
+impl Ground {
+    /// The layer by itself, with every recipe of openembedded-core.
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.wish.check_layer {
+            println!("skipped: --check-layer asks for it, and it takes long");
+            return Ok(());
+        }
+        let parse = Build::new(&self.tree, &self.directory, "parse", &self.ours(&[LAYER]), FEATURE)?;
+        timed("parsing", || sh::run(parse.bitbake().arg("--parse-only")))?;
+        let check = Build::new(&self.tree, &self.directory, "check", &[], "MACHINE = \"qemuarm64\"\n")?;
+        let mut program = check.program(&self.tree.oe_core.join("scripts/yocto-check-layer"));
+        program.arg("--no-auto-dependency").args(self.ours(&[LAYER]));
+        timed("yocto-check-layer", || sh::run(&mut program))
+    }
+
+    /// The tasks of the images on every machine.
+    pub(super) fn graphs(&self) -> Result<()> {
+        if !self.wish.layers.iter().any(|layer| layer.to_string_lossy().contains("virt")) {
+            println!("skipped: micrun-image needs containerd, and no --layer names meta-virtualization");
+            return Ok(());
+        }
+        let layers: Vec<PathBuf> = [self.ours(&[LAYER, OPENEULER]), self.wish.layers.clone()].concat();
+        let graph = Build::new(&self.tree, &self.directory, "graph", &layers, &[FEATURE, IMAGE].concat())?;
+        for machine in MACHINES.iter().copied().chain(self.wish.machines.iter().map(String::as_str)) {
+            let images = ["micrun-image", "micrun-image-dev"];
+            let recipes = timed(machine, || graph.recipes(machine, &images))?;
+            for needed in ["micrun-shim", "micrun-conf", "micrun-preload"] {
+                ensure!(recipes.contains(needed), "{machine}: micrun-image has no {needed}");
+            }
+        }
+        Ok(())
+    }
+
+    /// In openEuler's tree: its shim where the feature is off, ours where it is on, never both; and its firmware.
+    pub(super) fn guest(&self) -> Result<()> {
+        let off = self.real("guest-off", &[OPENEULER], &[MCS, FEATURE_OFF].concat())?;
+        let recipes = off.recipes("qemu-aarch64", &["packagegroup-mcs"])?;
+        ensure!(recipes.contains("micrun"), "openEuler's shim is not built where the feature is off");
+        ensure!(!recipes.contains("micrun-shim"), "the layer takes part where the feature is off");
+        let on = self.real("guest-on", &[OPENEULER], MCS)?;
+        let targets = [
+            "packagegroup-mcs",
+            "packagegroup-micrun",
+            "micrun-firmware-zephyr",
+            "micrun-firmware-uniproton",
+        ];
+        for machine in ["qemu-aarch64", "hieulerpi1", "ok3568"] {
+            let recipes = on.recipes(machine, &targets)?;
+            for needed in ["micrun-shim", "mcsctl", "zephyr-image"] {
+                ensure!(recipes.contains(needed), "{machine}: {needed} is not built where the feature is on");
+            }
+            ensure!(!recipes.contains("micrun"), "{machine}: openEuler's shim is built beside ours");
+        }
+        println!("one shim is built: openEuler's where the feature is off, ours where it is on");
+        Ok(())
+    }
+}

@@ -23,9 +23,6 @@ pub const OF_FIRMWARE: [&str; 4] = [
 /// Name of the remote processor, in the images of Arm's remoteproc runtime.
 pub const REMOTEPROC: &str = "remoteproc.name";
 
-/// `true`: the pod stays in the host's network namespace, whatever its specification says.
-pub const DISABLE_NEW_NETNS: &str = "org.openeuler.micrun.runtime.disable_new_netns";
-
 /// Path of the firmware in the container's root file system; without it [`crate::layout::FIRMWARE`] is taken.
 pub const FIRMWARE_PATH: &str = "org.openeuler.micrun.container.firmware_path";
 

@@ -16,10 +16,10 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use crate::bundle::Bundle;
+use crate::config::{Config, ConfigError, Key, Level};
 use crate::pedestal::Process;
 use crate::pedestal::nursery::Nursery;
 use crate::sys::{self, Hold, Step};
-use firmware::annotation;
 
 /// Where kernel parameters are files.
 const PARAMETERS: &str = "/proc/sys";
@@ -63,6 +63,9 @@ pub enum NamespaceError {
         /// What the system said.
         source: io::Error,
     },
+    /// An annotation is wrong.
+    #[error(transparent)]
+    Annotation(#[from] ConfigError),
     /// No process.
     #[error("a process to hold the pod's namespaces: {0}")]
     Fork(io::Error),
@@ -71,7 +74,7 @@ pub enum NamespaceError {
 impl NamespaceError {
     /// True if what was asked for is to blame, not the system.
     pub fn is_the_callers(&self) -> bool {
-        matches!(self, NamespaceError::HostWide(_))
+        matches!(self, NamespaceError::HostWide(_) | NamespaceError::Annotation(_))
     }
 }
 
@@ -138,7 +141,10 @@ impl Namespaces {
         hostname: &str,
         sysctls: &BTreeMap<String, String>,
     ) -> Result<Namespaces, NamespaceError> {
-        if annotations.get(annotation::DISABLE_NEW_NETNS).is_some_and(|value| value == "true") {
+        let mut config = Config::new();
+        config.add_annotations(Level::Container, annotations)?;
+        config.warn();
+        if config.is_on(Key::HostNetwork) {
             self.make.remove(CloneFlags::CLONE_NEWNET);
             self.join.retain(|(kind, _)| kind != "network");
         }

@@ -38,6 +38,8 @@ pub enum Key {
     InputRate,
     /// Whether calls of the firmware reach the network.
     RpcNetwork,
+    /// Whether the pod stays in the host's network.
+    HostNetwork,
     /// Log more.
     Debug,
     /// Most virtual CPUs of any core.
@@ -54,6 +56,8 @@ pub enum Key {
     RtosCpus,
     /// A core runs on the CPUs of its cpuset only.
     Pin,
+    /// The containers of a pod share their CPUs.
+    SharedPool,
     /// Updates of resources change nothing.
     Static,
     /// The image's virtual CPUs.
@@ -123,7 +127,7 @@ impl Spec {
 }
 
 /// Every key there is, in the order of [`Key`].
-pub const TABLE: [Spec; 27] = {
+pub const TABLE: [Spec; 29] = {
     use Key::*;
     use client_conf::Key as Conf;
     let vcpus = Kind::Number(0, MOST_VCPUS, "virtual CPUs");
@@ -176,6 +180,9 @@ pub const TABLE: [Spec; 27] = {
             .node()
             .annotation(&["rpc.network"])
             .default("false"),
+        Spec::new(HostNetwork, "runtime.disable_new_netns", Kind::Bool, "namespaces")
+            .annotation(&["runtime.disable_new_netns"])
+            .default("false"),
         Spec::new(Debug, "debug", Kind::Bool, "logger, micad")
             .node()
             .ini(&["debug"])
@@ -202,6 +209,10 @@ pub const TABLE: [Spec; 27] = {
             .node()
             .annotation(&["runtime.enable_vcpus_pinning", "runtime.vcpu_pcpu_binding"])
             .default("true"),
+        Spec::new(SharedPool, "resources.shared_cpu_pool", Kind::Bool, "sandbox")
+            .node()
+            .ini(&["shared_cpu_pool"])
+            .default("false"),
         Spec::new(Static, "resources.static", Kind::Bool, "container")
             .node()
             .ini(&["static_resource"])

@@ -158,6 +158,13 @@ impl Config {
         Ok(())
     }
 
+    /// Says what was set and means nothing.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            log::warn!("{warning}");
+        }
+    }
+
     /// Who has set `key`; nobody if it has no value.
     pub fn level(&self, key: Key) -> Level {
         self.entries[key as usize].as_ref().map_or(Level::Default, |entry| entry.source.level)
@@ -227,6 +234,8 @@ impl Config {
             default_memory: self.positive(Key::DefaultMemory),
             rtos_cpus: self.text(Key::RtosCpus).and_then(CpuList::parse),
             pin: self.is_on(Key::Pin),
+            shared_pool: self.is_on(Key::SharedPool),
+            pool: None,
             max_vcpus: self.positive(Key::MaxVcpuNum),
             min_memory: self.positive(Key::MinMemory),
             image: Image {

@@ -120,7 +120,7 @@ pub(super) fn apply(
     for Setting { name, text, scalar, line } in settings {
         let place = format!("{file}: line {line}: {}", excerpt(name));
         let Some(spec) = find(level, name) else {
-            config.warnings.push(warning(level, &place, name));
+            config.warnings.push(warning(level, &place, name, *scalar));
             continue;
         };
         if !matches!(scalar, Scalar::Untyped) && !spec.kind.takes(*scalar) {
@@ -149,7 +149,7 @@ fn old_name(name: &str) -> &str {
     }
 }
 
-fn warning(level: Level, place: &str, name: &str) -> String {
+fn warning(level: Level, place: &str, name: &str, scalar: Scalar) -> String {
     if let Some(answer) = retired::ini(old_name(name)) {
         return format!("{place} sets nothing: {answer}");
     }
@@ -157,7 +157,9 @@ fn warning(level: Level, place: &str, name: &str) -> String {
         Some(spec) if spec.is_the_nodes() => format!("{place} sets nothing: it is for the node's own file"),
         Some(_) => format!("{place} sets nothing: it is for the image or the container"),
         None => {
-            let names: Vec<&str> = known(level).map(|spec| spec.name).collect();
+            let old = |spec: &Spec| if scalar == Scalar::Untyped { spec.ini } else { &[] };
+            let names: Vec<&str> =
+                known(level).flat_map(|spec| old(spec).iter().copied().chain([spec.name])).collect();
             format!("{place} is unknown, did you mean {}", nearest(&excerpt(name), &names))
         }
     }

@@ -25,10 +25,9 @@ const ANNOTATIONS: [(&str, &str); 10] = [
 ];
 
 /// Names in INI files.
-const INI: [(&str, &str); 10] = [
+const INI: [(&str, &str); 9] = [
     ("max_client_number", "containers are limited by containerd and by cores"),
     ("enable_host_container", "linux images are always handed to containerd's own shim"),
-    ("shared_cpu_pool", "each container runs on the cpus that it was given: give all of a pod the same ones"),
     ("hugepage_enable", "a core's memory is not made of huge pages"),
     ("sandbox_minimum_vcpu", "a pod without containers has no core"),
     ("exclusive_dom0_cpu", "resources.rtos_cpus says which cpus are for rtos"),
@@ -39,8 +38,7 @@ const INI: [(&str, &str); 10] = [
 ];
 
 /// Annotations that others read or write: no word about them.
-const OTHERS: [&str; 5] =
-    ["runtime.disable_new_netns", "ped.compatibility", "ped.net_placeholder", "compatibility.", "pkg.oci."];
+const OTHERS: [&str; 4] = ["ped.compatibility", "ped.net_placeholder", "compatibility.", "pkg.oci."];
 /// Labels of images, which some tools copy to annotations.
 const LABELS: [&str; 5] = [
     "container.os_version",

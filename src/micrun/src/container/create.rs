@@ -270,9 +270,7 @@ fn configure(
     if let Some(board) = board(config.text(Key::Board)) {
         config.add_board(&board.name, &board.settings)?;
     }
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
+    config.warn();
     if config.is_on(Key::Debug) {
         log::set_max_level(log::max_level().max(log::LevelFilter::Debug));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::{Config, Key};
 use crate::error::Error;
 use crate::pedestal::cpus;
-use crate::resources::{self, Driver, Oci, Plan, PlanError, Policy};
+use crate::resources::{self, CpuList, Driver, Oci, Plan, PlanError, Policy};
 use firmware::board::WINDOW_LEN;
 use firmware::elf::Elf;
 
@@ -67,6 +67,26 @@ impl Limits {
         let given = resources::merged(&self.given, wanted);
         let changed = Limits { given, ..self.clone() }.planned()?;
         Ok(Some(changed).filter(|changed| changed.plan != self.plan))
+    }
+
+    /// The CPUs that it gives to its pod; `None` if it has none, or its pod's containers do not share theirs.
+    pub(super) fn lent(&self) -> Option<&CpuList> {
+        self.plan.own.as_ref().filter(|_| self.is_in_pool())
+    }
+
+    /// The limits with `pool` as the CPUs of all containers of the pod; `None` if that changes nothing.
+    pub(super) fn pooled(&self, pool: Option<&CpuList>) -> Result<Option<Limits>, Error> {
+        if !self.is_in_pool() {
+            return Ok(None);
+        }
+        let policy = Policy { pool: pool.cloned(), ..self.policy.clone() };
+        let pooled = Limits { policy, ..self.clone() }.planned()?;
+        Ok(Some(pooled).filter(|pooled| pooled.plan != self.plan))
+    }
+
+    /// A core of the board is on its CPU, whoever shares what.
+    fn is_in_pool(&self) -> bool {
+        self.policy.shared_pool && self.driver != Driver::Core
     }
 
     fn planned(mut self) -> Result<Limits, Error> {

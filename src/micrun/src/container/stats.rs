@@ -39,6 +39,11 @@ impl Usage {
 }
 
 impl Container {
+    /// True if it only stands for its pod, whose containers' usage is its own.
+    pub fn is_pod(&self) -> bool {
+        self.lock().limits.is_none()
+    }
+
     /// Usage now; zeroes if nothing runs.
     pub fn usage(&self) -> Usage {
         let (process, control, limit) = {

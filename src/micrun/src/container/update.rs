@@ -9,10 +9,13 @@ use super::{Container, State};
 use crate::error::Error;
 use crate::pedestal::group::Group;
 use crate::pedestal::{Control, MachineError, Process};
-use crate::resources::{Driver, GroupLimits, OciError};
+use crate::resources::{CpuList, Driver, GroupLimits, OciError};
 
 const NO_CORE: &str = "this container has no core whose resources could be changed";
 const NO_GROUP: &str = "this container's emulator has no control group that could be changed";
+
+/// Makes new limits of the present ones; `None` if all is to stay as it is.
+type Change<'c> = dyn Fn(Option<&Limits>) -> Result<Option<Limits>, Error> + 'c;
 
 /// What takes limits while the container is in its state.
 struct Takers {
@@ -26,6 +29,27 @@ impl Container {
     /// container has it, changes nothing.
     pub fn update(&self, resources: &[u8]) -> Result<(), Error> {
         let wanted: Map<String, Value> = serde_json::from_slice(resources).map_err(OciError::from)?;
+        self.change(&|limits| match limits {
+            Some(limits) => limits.changed(&wanted),
+            None if wanted.is_empty() => Ok(None),
+            None => Err(Error::Unsupported(NO_CORE)),
+        })
+    }
+
+    /// The CPUs of its own that it gives to its pod.
+    pub fn lent_cpus(&self) -> Option<CpuList> {
+        self.lock().limits.as_ref()?.lent().cloned()
+    }
+
+    /// Gives it the CPUs of all containers of its pod, if they share them. One that has ended, or is just being started, is
+    /// left alone.
+    pub fn share_cpus(&self, pool: Option<&CpuList>) -> Result<(), Error> {
+        let shared = self.change(&|limits| limits.map_or(Ok(None), |limits| limits.pooled(pool)));
+        if matches!(shared, Err(Error::State { .. })) { Ok(()) } else { shared }
+    }
+
+    /// Gives it the limits that `change` makes of those that it has, if any.
+    fn change(&self, change: &Change<'_>) -> Result<(), Error> {
         let _turn = self.turn();
         let (old, new, takers) = {
             let mut inner = self.lock();
@@ -37,12 +61,10 @@ impl Container {
                     return Err(Error::State { id: self.id.clone(), action, state, needed });
                 }
             };
-            let old = match &inner.limits {
-                Some(limits) => limits.clone(),
-                None if wanted.is_empty() => return Ok(()),
-                None => return Err(Error::Unsupported(NO_CORE)),
-            };
-            let Some(new) = old.changed(&wanted)? else { return Ok(()) };
+            let old = inner.limits.clone();
+            let Some(new) = change(old.as_ref())? else { return Ok(()) };
+            // Without limits there is nothing that could have changed.
+            let Some(old) = old else { return Ok(()) };
             let (group, process, control) = (inner.group.clone(), inner.process, inner.control.clone());
             let takers = Takers { group, process, control };
             if created {

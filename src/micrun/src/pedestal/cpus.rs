@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::Process;
@@ -42,9 +42,9 @@ pub fn online() -> io::Result<CpuList> {
     CpuList::parse(list.trim_end()).ok_or_else(|| io::Error::other(format!("{ONLINE} is {list:?}")))
 }
 
-/// Lets all threads of `process` run on `cpus` only, those to come as well: a thread inherits from its maker.
-pub(super) fn pin(process: Process, cpus: &CpuList) -> Result<(), PinError> {
-    let set = set(cpus)?;
+/// Lets all threads of `process` run on `cpus` only, or where we do; those to come as well: a thread inherits from its maker.
+pub(super) fn pin(process: Process, cpus: Option<&CpuList>) -> Result<(), PinError> {
+    let set = cpus.map_or_else(|| Ok(sched_getaffinity(Pid::from_raw(0))?), set)?;
     let mut pinned = Vec::new();
     for _ in 0..LOOKS {
         let threads = sys::threads(process)?;
@@ -56,7 +56,9 @@ pub(super) fn pin(process: Process, cpus: &CpuList) -> Result<(), PinError> {
             match sched_setaffinity(Pid::from_raw(*thread), &set) {
                 // Ended meanwhile.
                 Ok(()) | Err(Errno::ESRCH) => {}
-                Err(Errno::EINVAL) => return Err(PinError::Closed { value: cpus.to_string() }),
+                Err(Errno::EINVAL) => {
+                    return Err(PinError::Closed { value: cpus.map_or(String::new(), CpuList::to_string) });
+                }
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
         }
@@ -84,10 +86,12 @@ mod tests {
         let one = (0..CpuSet::count()).find(|cpu| before.is_set(*cpu).unwrap_or(false)).expect("a cpu");
         let cpus = CpuList::parse(&one.to_string()).expect("a list");
         let other = Process { start_time: process.start_time + 1, ..process };
-        assert!(pin(other, &cpus).is_err());
+        assert!(pin(other, Some(&cpus)).is_err());
         assert_eq!(allowed(), before);
-        pin(process, &cpus).expect("pinned");
+        pin(process, Some(&cpus)).expect("pinned");
         assert_eq!(allowed(), set(&cpus).expect("a set"));
+        pin(process, None).expect("let go");
+        assert_eq!(allowed(), before);
         child.kill().and_then(|()| child.wait()).expect("ended");
     }
 

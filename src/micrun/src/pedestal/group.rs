@@ -267,6 +267,24 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_examples_are_what_is_written() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::write(root.path().join(CONTROLLERS), "cpu memory\n").expect("written");
+        let group = Group::below(root.path(), "/default/c1").expect("a name");
+        for example in crate::resources::tests::examples() {
+            let limits = example.plan.group;
+            let value = |controller, at: usize| {
+                let values = group.values(controller, &limits);
+                if limits.any_of(controller) { values[at].1.clone() } else { "none".to_owned() }
+            };
+            let memory = value(Controller::Memory, 0);
+            let memory = memory.parse().map_or(memory, |bytes: u64| (bytes >> 20).to_string());
+            let written = [value(Controller::Cpu, 0), value(Controller::Cpu, 1), memory];
+            assert_eq!(written, example.group, "{}", example.given);
+        }
+    }
+
+    #[test]
     fn version_1_has_a_directory_per_kind() {
         let root = tempfile::tempdir().expect("a directory");
         let group = Group::below(root.path(), "/default/c1").expect("a name");

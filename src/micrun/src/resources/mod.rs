@@ -8,7 +8,7 @@ mod driver;
 mod oci;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cpu_list::CpuList;
 pub use driver::Driver;

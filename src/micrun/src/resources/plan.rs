@@ -28,6 +28,10 @@ pub struct Policy {
     pub rtos_cpus: Option<CpuList>,
     /// Whether a container runs on the CPUs of its cpuset only, or is as wide.
     pub pin: bool,
+    /// Whether the containers of a pod run on each other's CPUs as well.
+    pub shared_pool: bool,
+    /// Those of all of them, if they do.
+    pub pool: Option<CpuList>,
     /// The container's own limit of virtual CPUs.
     pub max_vcpus: Option<u32>,
     /// Memory that the container wants where it has no limit, MiB.
@@ -78,6 +82,8 @@ pub struct Plan {
     pub core: CoreLimits,
     /// Of a process that plays one.
     pub group: GroupLimits,
+    /// The CPUs of its own cpuset that it may have, and gives to its pod.
+    pub own: Option<CpuList>,
 }
 
 /// What is asked for cannot be.
@@ -149,6 +155,8 @@ pub fn plan(oci: &Oci, policy: &Policy, online: &CpuList) -> Result<Plan, PlanEr
     let vcpus = vcpus(asked.as_ref(), capacity.of_oci, policy).clamp(1, max_vcpus);
     let limit = limit(&memory, policy)?;
     let size = size(limit, &memory, policy);
+    let own = asked.filter(|_| policy.pin).map(|asked| place(asked, policy)).transpose()?;
+    let cpus = policy.pool.as_ref().filter(|_| policy.pin).or(own.as_ref()).or(policy.rtos_cpus.as_ref());
     let core = CoreLimits {
         vcpus,
         max_vcpus,
@@ -159,7 +167,7 @@ pub fn plan(oci: &Oci, policy: &Policy, online: &CpuList) -> Result<Plan, PlanEr
             .image
             .max_memory
             .map_or(size, |most| at_most(most, policy.node_max_memory).max(size)),
-        cpus: place(asked, policy)?,
+        cpus: cpus.cloned(),
     };
     let default = policy.default_memory.map(|default| at_most(default, policy.node_max_memory));
     let group = GroupLimits {
@@ -168,7 +176,7 @@ pub fn plan(oci: &Oci, policy: &Policy, online: &CpuList) -> Result<Plan, PlanEr
         period: period(&cpu),
         memory: limit.or_else(|| Some(u64::from(default?) * MIB)),
     };
-    Ok(Plan { core, group })
+    Ok(Plan { core, group, own })
 }
 
 fn max_vcpus(policy: &Policy) -> Result<u32, PlanError> {
@@ -195,17 +203,11 @@ fn cpuset(cpu: &Cpu, online: &CpuList) -> Result<Option<CpuList>, PlanError> {
     }
 }
 
-/// Where it runs. What the node keeps for Linux is not for RTOS, whoever says so.
-fn place(asked: Option<CpuList>, policy: &Policy) -> Result<Option<CpuList>, PlanError> {
-    let asked = asked.filter(|_| policy.pin);
-    match (asked, &policy.rtos_cpus) {
-        (asked, None) => Ok(asked),
-        (None, reserved) => Ok(reserved.clone()),
-        (Some(asked), Some(reserved)) => asked
-            .and(reserved)
-            .map(Some)
-            .ok_or_else(|| PlanError::NotForRtos { value: asked.to_string(), reserved: reserved.clone() }),
-    }
+/// What the node keeps for Linux is not for RTOS, whoever says so.
+fn place(asked: CpuList, policy: &Policy) -> Result<CpuList, PlanError> {
+    let Some(reserved) = &policy.rtos_cpus else { return Ok(asked) };
+    let refused = || PlanError::NotForRtos { value: asked.to_string(), reserved: reserved.clone() };
+    asked.and(reserved).ok_or_else(refused)
 }
 
 fn vcpus(cpuset: Option<&CpuList>, capacity: Option<u32>, policy: &Policy) -> u32 {

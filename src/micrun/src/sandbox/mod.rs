@@ -18,6 +18,8 @@ use crate::reactor::Ended;
 pub struct Sandbox {
     surroundings: Surroundings,
     slots: Mutex<Slots>,
+    /// Held while CPUs are shared out, which may take its time. Taken before all others.
+    sharing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -35,7 +37,7 @@ struct Slots {
 impl Sandbox {
     /// A sandbox without containers.
     pub fn new(surroundings: Surroundings) -> Sandbox {
-        Sandbox { surroundings, slots: Mutex::default() }
+        Sandbox { surroundings, slots: Mutex::default(), sharing: Mutex::default() }
     }
 
     /// Makes a container; the pid that stands for it.
@@ -48,11 +50,27 @@ impl Sandbox {
             Ok(container) => {
                 let pid = container.pid;
                 slots.containers.insert(id, Some(Arc::new(container)));
+                drop(slots);
+                self.share_cpus();
                 Ok(pid)
             }
             Err(error) => {
                 slots.containers.remove(&id);
                 Err(error)
+            }
+        }
+    }
+
+    /// Has all containers run on the CPUs of all, if the node wants that. To be called whenever a container has come, has
+    /// gone, has been started or has other CPUs.
+    pub fn share_cpus(&self) {
+        let _turn = self.sharing.lock().unwrap();
+        let containers = self.containers();
+        let lent = containers.iter().filter_map(|container| container.lent_cpus());
+        let pool = lent.reduce(|all, cpus| all.or(&cpus));
+        for container in containers {
+            if let Err(error) = container.share_cpus(pool.as_ref()) {
+                log::warn!("{} does not get the cpus of its pod: {error}", container.id);
             }
         }
     }
@@ -77,6 +95,7 @@ impl Sandbox {
         container.finish_delete(ended);
         // Only now: until here the process must not end.
         self.slots.lock().unwrap().containers.remove(id);
+        self.share_cpus();
         Ok(ended)
     }
 

@@ -77,6 +77,7 @@ impl Task for TaskService {
     fn start(&self, _: &TtrpcContext, request: api::StartRequest) -> Result<api::StartResponse> {
         let container = self.container(&request.id, &request.exec_id)?;
         container.start()?;
+        self.sandbox.share_cpus();
         Ok(api::StartResponse { pid: container.pid, ..Default::default() })
     }
 
@@ -151,7 +152,8 @@ impl Task for TaskService {
     }
 
     fn stats(&self, _: &TtrpcContext, request: api::StatsRequest) -> Result<api::StatsResponse> {
-        let usage = self.container(&request.id, "")?.usage();
+        let container = self.container(&request.id, "")?;
+        let usage = if container.is_pod() { self.sandbox.usage() } else { container.usage() };
         Ok(api::StatsResponse { stats: MessageField::some(metrics(usage)), ..Default::default() })
     }
 
@@ -183,6 +185,7 @@ impl Task for TaskService {
     fn update(&self, _: &TtrpcContext, request: api::UpdateTaskRequest) -> Result<api::Empty> {
         let container = self.container(&request.id, "")?;
         container.update(&convert::resources(request)?)?;
+        self.sandbox.share_cpus();
         Ok(empty())
     }
 }

@@ -121,7 +121,8 @@ impl Control for InstanceControl {
         // Of the others there is nothing that could be limited, and nothing that was asked for.
         if self.xen {
             let mut now = self.limits.lock().unwrap();
-            self.set(&changes(&now, limits))?;
+            // micad stops at the first that Xen refuses; what it had, it can have again.
+            self.set(&changes(&now, limits)).inspect_err(|_| drop(self.set(&changes(limits, &now))))?;
             *now = limits.clone();
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
@@ -48,6 +49,8 @@ pub(super) struct Monitor {
     qmp: Qmp,
     process: Process,
     memory: u64,
+    /// It does not run where the shim does.
+    pinned: AtomicBool,
 }
 
 impl Control for Monitor {
@@ -60,8 +63,11 @@ impl Control for Monitor {
     }
 
     fn limit(&self, limits: &CoreLimits) -> Result<(), MachineError> {
-        let Some(cpus) = &limits.cpus else { return Ok(()) };
-        Ok(cpus::pin(self.process, cpus)?)
+        if limits.cpus.is_some() || self.pinned.load(Ordering::Relaxed) {
+            cpus::pin(self.process, limits.cpus.as_ref())?;
+        }
+        self.pinned.store(limits.cpus.is_some(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn memory(&self) -> u64 {
@@ -97,7 +103,7 @@ impl Emulator {
             let _ = child.kill().and_then(|()| child.wait());
             MachineError::System { what: "watching the emulator", source }
         })?;
-        let monitor = Arc::new(Monitor { qmp, process, memory: ram.size() });
+        let monitor = Arc::new(Monitor { qmp, process, memory: ram.size(), pinned: AtomicBool::new(false) });
         Ok(Emulator { program, machine, child, pidfd, monitor, complaints: complaints.into(), end: None })
     }
 

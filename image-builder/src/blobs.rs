@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use firmware::checksum;
@@ -10,6 +10,7 @@ use tar::{Archive, EntryType};
 
 use crate::documents::Descriptor;
 use crate::hashing::Hashing;
+use crate::section::{Section, Seen};
 
 /// Longest archive: room for the longest firmware four times, uncompressed.
 pub const MAX_ARCHIVE_LEN: u64 = 1 << 30;
@@ -19,14 +20,7 @@ const MAX_ENTRIES: usize = 4096;
 /// The files of an archive. Having one proves that no two have the same path.
 #[derive(Debug)]
 pub struct Blobs {
-    file: File,
-    places: BTreeMap<String, Place>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    offset: u64,
-    len: u64,
+    places: BTreeMap<String, Section>,
 }
 
 /// Why an archive, or a file in it, cannot be read.
@@ -90,14 +84,12 @@ pub enum BlobError {
 
 impl Blobs {
     /// Finds the files of a tar file. Entries of other kinds are passed over.
-    pub fn open(mut file: File) -> Result<Blobs, BlobError> {
+    pub fn open(file: File) -> Result<Blobs, BlobError> {
         let len = file.metadata().map_err(BlobError::Tar)?.len();
         if len > MAX_ARCHIVE_LEN {
             return Err(BlobError::TooLong(len));
         }
-        file.rewind().map_err(BlobError::Tar)?;
-        let places = places(&file)?;
-        Ok(Blobs { file, places })
+        Ok(Blobs { places: places(file, len)? })
     }
 
     /// True if the archive has a file of that path.
@@ -106,16 +98,18 @@ impl Blobs {
     }
 
     /// The bytes of the file at `path`, at most `limit`.
-    pub fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, BlobError> {
-        let place = *self.places.get(path).ok_or_else(|| BlobError::Missing(path.to_owned()))?;
-        if place.len > limit {
-            return Err(BlobError::Long { path: path.to_owned(), len: place.len, limit });
+    pub fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, BlobError> {
+        let section = self.section(path)?;
+        if section.len() > limit {
+            return Err(BlobError::Long { path: path.to_owned(), len: section.len(), limit });
         }
-        self.read_place(place).map_err(|source| BlobError::Io { path: path.to_owned(), source })
+        let mut bytes = Vec::new();
+        let read = section.reader().read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(|source| BlobError::Io { path: path.to_owned(), source })
     }
 
     /// The bytes that a descriptor names, of the length and the digest that it gives.
-    pub fn read_blob(&mut self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, BlobError> {
+    pub fn read_blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, BlobError> {
         let path = blob_path(&descriptor.digest)?;
         let bytes = self.read(&path, limit)?;
         let (len, expected) = (bytes.len() as u64, descriptor.size);
@@ -126,49 +120,33 @@ impl Blobs {
         if digest == descriptor.digest { Ok(bytes) } else { Err(BlobError::Changed { path, digest }) }
     }
 
-    /// Proves that the archive has what a descriptor names, without keeping it.
-    pub fn check_blob(&mut self, descriptor: &Descriptor) -> Result<(), BlobError> {
+    /// Proves that the archive has what a descriptor names, and says where. `seen` is told of each piece.
+    pub fn check_blob(&self, descriptor: &Descriptor, seen: impl FnMut(usize)) -> Result<Section, BlobError> {
         let path = blob_path(&descriptor.digest)?;
-        let place = *self.places.get(&path).ok_or_else(|| BlobError::Missing(path.clone()))?;
-        let (len, expected) = (place.len, descriptor.size);
+        let section = self.section(&path)?;
+        let (len, expected) = (section.len(), descriptor.size);
         if len != expected {
             return Err(BlobError::Size { path, len, expected });
         }
         let mut hashing = Hashing::new(io::sink());
-        let copied =
-            self.reader(descriptor, |_| ()).and_then(|mut reader| io::copy(&mut reader, &mut hashing));
-        copied.map_err(|source| BlobError::Io { path: path.clone(), source })?;
+        let mut reader = Seen::new(section.reader(), seen);
+        io::copy(&mut reader, &mut hashing).map_err(|source| BlobError::Io { path: path.clone(), source })?;
         let (digest, ..) = hashing.finish();
-        if digest == descriptor.digest { Ok(()) } else { Err(BlobError::Changed { path, digest }) }
+        if digest == descriptor.digest {
+            Ok(section.clone())
+        } else {
+            Err(BlobError::Changed { path, digest })
+        }
     }
 
     /// The bytes of a blob, one after the other; `seen` is told of them.
     pub fn reader(&self, descriptor: &Descriptor, seen: impl FnMut(usize)) -> io::Result<impl Read> {
         let path = blob_path(&descriptor.digest).map_err(io::Error::other)?;
-        let place = *self.places.get(&path).ok_or(io::ErrorKind::NotFound)?;
-        (&self.file).seek(SeekFrom::Start(place.offset))?;
-        Ok(Seen { reader: (&self.file).take(place.len), seen })
+        Ok(Seen::new(self.section(&path).map_err(io::Error::other)?.reader(), seen))
     }
 
-    fn read_place(&mut self, place: Place) -> io::Result<Vec<u8>> {
-        self.file.seek(SeekFrom::Start(place.offset))?;
-        let mut bytes = Vec::new();
-        (&self.file).take(place.len).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 == place.len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-    }
-}
-
-/// A reader that tells how far it is.
-struct Seen<R, F> {
-    reader: R,
-    seen: F,
-}
-
-impl<R: Read, F: FnMut(usize)> Read for Seen<R, F> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(bytes)?;
-        (self.seen)(count);
-        Ok(count)
+    fn section(&self, path: &str) -> Result<&Section, BlobError> {
+        self.places.get(path).ok_or_else(|| BlobError::Missing(path.to_owned()))
     }
 }
 
@@ -180,9 +158,10 @@ pub fn blob_path(digest: &str) -> Result<String, BlobError> {
     Ok(format!("blobs/sha256/{hex}"))
 }
 
-fn places(file: &File) -> Result<BTreeMap<String, Place>, BlobError> {
+fn places(file: File, len: u64) -> Result<BTreeMap<String, Section>, BlobError> {
     let mut places = BTreeMap::new();
-    let mut archive = Archive::new(file);
+    let all = Section::of(file, len);
+    let mut archive = Archive::new(all.reader());
     for (count, entry) in archive.entries_with_seek().map_err(BlobError::Tar)?.enumerate() {
         if count == MAX_ENTRIES {
             return Err(BlobError::TooMany);
@@ -193,7 +172,11 @@ fn places(file: &File) -> Result<BTreeMap<String, Place>, BlobError> {
         }
         // What is not text is no path of an image layout.
         let Some(path) = entry.path().ok().and_then(|path| relative(&path)) else { continue };
-        let place = Place { offset: entry.raw_file_position(), len: entry.size() };
+        let start = entry.raw_file_position();
+        let place = all.part(start..start.saturating_add(entry.size()));
+        if place.len() != entry.size() {
+            return Err(BlobError::Io { path, source: io::ErrorKind::UnexpectedEof.into() });
+        }
         if places.insert(path.clone(), place).is_some() {
             return Err(BlobError::Twice(path));
         }

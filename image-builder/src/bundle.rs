@@ -115,7 +115,7 @@ pub enum BundleError {
 pub fn bundle(request: &Request<'_>, output: &mut File) -> Result<Bundle, BundleError> {
     let elf = request.firmware.elf()?;
     request.board.fits(&elf).map_err(BundleError::Board)?;
-    let table = request.firmware.part(elf.resource_table().file.clone())?;
+    let table = request.firmware.short_part(&elf.resource_table().file)?;
     fit::fits(request.board, &table)?;
     let (conf, warnings) = client_conf(request)?;
     let labels = labels(request, &conf)?;

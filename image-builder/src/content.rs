@@ -1,21 +1,18 @@
 //! What goes into an image: bytes at hand, or a file that is read when it is its turn, piece by piece.
 //!
-//! A file is read twice, for its checksums and for the layer. One that changes in between is an error, not a torn image.
+//! A file is read more than once: for its checksums, and for whatever is done with it. One that changes before it is in a
+//! layer is an error, not a torn image.
 
-use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use firmware::checksum::Sums;
+use firmware::checksum::{Sha256, Sums};
 use firmware::elf::{Elf, ElfError};
 use firmware::file::FileError;
 
 use crate::input;
-
-/// Bytes that are in memory at once.
-const PIECE: usize = 64 << 10;
+use crate::section::{Section, pieces};
 
 /// A file of an image to be, with its length and its checksums.
 #[derive(Debug)]
@@ -29,7 +26,8 @@ pub struct Content {
 #[derive(Debug)]
 enum Source {
     Bytes(Vec<u8>),
-    File(File, PathBuf),
+    /// With a name for messages.
+    File(Section, PathBuf),
 }
 
 /// Why a file does not get into its image.
@@ -59,15 +57,17 @@ impl Content {
         if len > limit {
             return Err(FileError::TooLong(limit));
         }
-        Content::of(Source::File(file, path.to_owned()), len, seen).map_err(|error| match error {
+        Content::read(Section::of(file, len), path, seen).map_err(|error| match error {
             ContentError::Read { source, .. } | ContentError::Write(source) => FileError::Io(source),
             ContentError::Changed(_) => FileError::Io(io::Error::other("it changed while it was read")),
         })
     }
 
-    fn of(source: Source, len: u64, mut seen: impl FnMut(usize)) -> Result<Content, ContentError> {
+    /// The same for a part of a file that is open; `path` is what messages call it.
+    pub fn read(section: Section, path: &Path, mut seen: impl FnMut(usize)) -> Result<Content, ContentError> {
+        let (len, source) = (section.len(), Source::File(section, path.to_owned()));
         let mut sums = Sums::default();
-        source.pieces(len, |piece| {
+        source.pieces(|piece| {
             sums.update(piece);
             seen(piece.len());
             Ok(())
@@ -100,32 +100,33 @@ impl Content {
     pub fn elf(&self) -> Result<Elf, ElfError> {
         match &self.source {
             Source::Bytes(bytes) => Elf::parse(bytes),
-            Source::File(file, _) => Elf::read(file),
+            Source::File(section, _) => Elf::read(section.reader()),
+        }
+    }
+
+    /// Reads a part of it, which ends where the whole ends.
+    pub fn part(&self, range: &Range<usize>) -> Box<dyn Read + '_> {
+        match &self.source {
+            Source::Bytes(bytes) => Box::new(bytes.get(range.clone()).unwrap_or_default()),
+            Source::File(section, _) => Box::new(section.part(range.start as u64..range.end as u64).reader()),
         }
     }
 
     /// A part of it that is short.
-    pub fn part(&self, range: Range<usize>) -> Result<Vec<u8>, ContentError> {
-        match &self.source {
-            Source::Bytes(bytes) => Ok(bytes.get(range).unwrap_or_default().to_vec()),
-            Source::File(file, path) => {
-                let mut part = vec![0; range.len()];
-                let read = file.read_exact_at(&mut part, range.start as u64);
-                read.map_err(|source| ContentError::Read { path: path.clone(), source })?;
-                Ok(part)
-            }
-        }
+    pub fn short_part(&self, range: &Range<usize>) -> Result<Vec<u8>, ContentError> {
+        let mut bytes = Vec::new();
+        let read = self.part(range).read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(|source| ContentError::Read { path: self.source.path(), source })
     }
 
     /// Writes it to `to`, and proves that it is still what it was.
     pub fn copy(&self, to: &mut dyn Write) -> Result<(), ContentError> {
-        let mut sums = Sums::default();
-        self.source.pieces(self.len, |piece| {
-            sums.update(piece);
+        let mut sum = Sha256::default();
+        self.source.pieces(|piece| {
+            sum.update(piece);
             to.write_all(piece)
         })?;
-        let same = sums.finish().1 == self.sha256;
-        if same { Ok(()) } else { Err(self.source.changed()) }
+        if sum.finish() == self.sha256 { Ok(()) } else { Err(self.source.changed()) }
     }
 }
 
@@ -139,31 +140,15 @@ impl From<Vec<u8>> for Content {
 }
 
 impl Source {
-    /// Calls `with` with one piece after the other; together they must have `len` bytes.
-    fn pieces(&self, len: u64, mut with: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), ContentError> {
-        let (mut reader, mut left, mut piece) = (self.reader()?, len, vec![0; PIECE]);
-        loop {
-            let count = match reader.read(&mut piece) {
-                Ok(0) if left == 0 => return Ok(()),
-                Ok(0) => return Err(self.changed()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(ContentError::Read { path: self.path(), source }),
-            };
-            left = left.checked_sub(count as u64).ok_or_else(|| self.changed())?;
-            with(piece.get(..count).unwrap_or_default())?;
-        }
-    }
-
-    fn reader(&self) -> Result<Box<dyn Read + '_>, ContentError> {
+    /// Calls `with` with one piece after the other.
+    fn pieces(&self, mut with: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), ContentError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.changed(),
+            _ => ContentError::Read { path: self.path(), source },
+        };
         match self {
-            Source::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes))),
-            Source::File(file, path) => {
-                let mut file = file;
-                let failed = |source| ContentError::Read { path: path.clone(), source };
-                file.rewind().map_err(failed)?;
-                Ok(Box::new(file))
-            }
+            Source::Bytes(bytes) => Ok(with(bytes)?),
+            Source::File(section, _) => pieces(section.reader(), failed, |piece| Ok(with(piece)?)),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::{self, BufReader, Read};
 
 use firmware::elf::{Elf, Segment};
 use serde::Serialize;
 
-use crate::facts::{Contents, Firmware, Load, loaded};
+use crate::content::Content;
+use crate::facts::{Contents, Firmware, Load};
 use crate::image::Image;
 use crate::inspect::keys;
+use crate::section::pieces;
 use crate::subject::Subject;
 use crate::text::{Address, printable};
 
@@ -38,14 +41,14 @@ pub struct Change {
 type Facts = BTreeMap<String, String>;
 
 /// Compares two subjects. Firmware that is not packed is compared with the firmware of an image, and nothing else.
-pub fn diff(old: &Subject, new: &Subject) -> Differences {
+pub fn diff(old: &Subject, new: &Subject) -> io::Result<Differences> {
     let mut changes = Vec::new();
     if let (Some(from), Some(to)) = (&old.image, &new.image) {
         changes.extend(images(from, to));
         changes.extend(compare("client.conf", &conf(old), &conf(new)));
     }
-    changes.extend(firmware(&old.firmware, &new.firmware));
-    Differences { changes }
+    changes.extend(firmware(&old.firmware, &new.firmware)?);
+    Ok(Differences { changes })
 }
 
 /// The things that differ between two sets of the same kind.
@@ -93,16 +96,19 @@ fn conf(subject: &Subject) -> Facts {
     }
 }
 
-fn firmware(old: &[u8], new: &[u8]) -> Vec<Change> {
-    let ((from, from_elf), (to, to_elf)) = (Firmware::of(old), Firmware::of(new));
+fn firmware(old: &Content, new: &Content) -> io::Result<Vec<Change>> {
+    let ((from, from_elf), (to, to_elf)) = (Firmware::of(old)?, Firmware::of(new)?);
     let mut changes = compare("firmware", &file_facts(&from), &file_facts(&to));
     changes.extend(compare("segment", &segments(&from), &segments(&to)));
     if let (Ok(from_elf), Ok(to_elf)) = (from_elf, to_elf) {
-        changes.extend(contents((&from_elf, old), (&to_elf, new)));
+        let hashes = [&from, &to].map(hashes);
+        for (from, to) in pairs(&from_elf, &to_elf) {
+            changes.extend(content(from, to, [old, new], &hashes)?);
+        }
     }
     changes.extend(compare("resource table entry", &entries(&from), &entries(&to)));
     changes.extend(compare("service", &services(&from), &services(&to)));
-    changes
+    Ok(changes)
 }
 
 fn file_facts(firmware: &Firmware) -> Facts {
@@ -140,24 +146,56 @@ fn services(firmware: &Firmware) -> Facts {
     })
 }
 
-/// Segments at the same address whose bytes differ.
-fn contents(old: (&Elf, &[u8]), new: (&Elf, &[u8])) -> Vec<Change> {
-    let find = |addr: u64| new.0.segments().iter().find(move |segment| segment.addr == addr);
-    let pairs = old.0.segments().iter().filter_map(|segment| Some((segment, find(segment.addr)?)));
-    pairs.filter_map(|(from, to)| content(from, loaded(from, old.1), loaded(to, new.1))).collect()
+/// Segments at the same address.
+fn pairs<'a>(old: &'a Elf, new: &'a Elf) -> impl Iterator<Item = (&'a Segment, &'a Segment)> {
+    let find = |addr: u64| new.segments().iter().find(move |segment| segment.addr == addr);
+    old.segments().iter().filter_map(move |segment| Some((segment, find(segment.addr)?)))
 }
 
-fn content(segment: &Segment, old: &[u8], new: &[u8]) -> Option<Change> {
-    let both = || old.iter().zip(new);
-    let first = both().position(|(old, new)| old != new);
-    let differ = both().filter(|(old, new)| old != new).count();
-    let common = old.len().min(new.len());
-    let first = first.or_else(|| (old.len() != new.len()).then_some(common))?;
-    let at = Address(segment.addr.saturating_add(first as u64));
+/// The change of a segment's bytes, if they differ. `files` and `hashes` are those of the old firmware and of the new one.
+fn content(
+    old: &Segment,
+    new: &Segment,
+    files: [&Content; 2],
+    hashes: &[BTreeMap<u64, &String>; 2],
+) -> io::Result<Option<Change>> {
+    let [old_hash, new_hash] =
+        hashes.each_ref().map(|hashes| hashes.get(&old.addr).map(|hash| (*hash).clone()));
+    if old_hash == new_hash {
+        return Ok(None);
+    }
+    let [from, to] = files;
+    let (differ, first) = differing(from.part(&old.file), to.part(&new.file))?;
+    let common = old.file.len().min(new.file.len());
+    let at = Address(old.addr.saturating_add(first.unwrap_or(common as u64)));
     let bytes = format!("{differ} of {common} bytes differ, the first difference is at {at}");
-    let hash = |bytes| Some(format!("sha256:{}", firmware::checksum::sha256(bytes)));
-    let key = Address(segment.addr).to_string();
-    Some(Change { part: "bytes of segment", key, old: hash(old), new: hash(new), bytes: Some(bytes) })
+    let key = Address(old.addr).to_string();
+    Ok(Some(Change { part: "bytes of segment", key, old: old_hash, new: new_hash, bytes: Some(bytes) }))
+}
+
+/// How many bytes differ, as far as both go, and the place of the first one that does.
+fn differing(old: impl Read, new: impl Read) -> io::Result<(u64, Option<u64>)> {
+    let mut new = BufReader::new(new);
+    let (mut at, mut differ, mut first) = (0, 0, None);
+    pieces(old, io::Error::from, |piece| {
+        let mut other = Vec::new();
+        new.by_ref().take(piece.len() as u64).read_to_end(&mut other)?;
+        for (old, new) in piece.iter().zip(&other) {
+            if old != new {
+                differ += 1;
+                first = first.or(Some(at));
+            }
+            at += 1;
+        }
+        Ok(())
+    })?;
+    Ok((differ, first))
+}
+
+/// The digests of the segments, by their addresses.
+fn hashes(firmware: &Firmware) -> BTreeMap<u64, &String> {
+    let loads = firmware.contents.iter().flat_map(|contents| &contents.segments);
+    loads.map(|load| (load.address.0, &load.sha256)).collect()
 }
 
 impl fmt::Display for Differences {

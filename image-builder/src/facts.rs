@@ -4,12 +4,16 @@ mod services;
 mod table;
 
 use std::fmt;
+use std::io;
 
-use firmware::checksum;
+use firmware::checksum::Sha256;
 use firmware::elf::{Elf, ElfError, Segment};
 use serde::Serialize;
 
+use crate::content::Content;
+use crate::section::pieces;
 use crate::text::Address;
+use services::Names;
 
 pub use table::{Entry, Table, TableEntry, Vring};
 
@@ -17,7 +21,7 @@ pub use table::{Entry, Table, TableEntry, Vring};
 #[derive(Clone, Debug, Serialize)]
 pub struct Firmware {
     /// Length of the file.
-    pub bytes: usize,
+    pub bytes: u64,
     /// CRC-32 in the form of labels.
     pub crc32: String,
     /// SHA-256 in the form of labels.
@@ -60,42 +64,47 @@ pub struct Load {
 
 impl Firmware {
     /// Looks at a file; also gives the verdict that the shim would have.
-    pub fn of(file: &[u8]) -> (Firmware, Result<Elf, ElfError>) {
-        let elf = Elf::parse(file);
+    pub fn of(file: &Content) -> io::Result<(Firmware, Result<Elf, ElfError>)> {
+        let elf = file.elf();
         let firmware = Firmware {
             bytes: file.len(),
-            crc32: checksum::crc32(file),
-            sha256: format!("sha256:{}", checksum::sha256(file)),
+            crc32: file.crc32().to_owned(),
+            sha256: format!("sha256:{}", file.sha256()),
             refused: elf.as_ref().err().map(ToString::to_string),
-            contents: elf.as_ref().ok().map(|elf| contents(elf, file)),
+            contents: elf.as_ref().ok().map(|elf| contents(elf, file)).transpose()?,
         };
-        (firmware, elf)
+        Ok((firmware, elf))
     }
 }
 
-fn contents(elf: &Elf, file: &[u8]) -> Contents {
-    Contents {
+fn contents(elf: &Elf, file: &Content) -> io::Result<Contents> {
+    let mut names = Names::default();
+    let segments = elf.segments().iter().map(|segment| load(segment, file, &mut names));
+    Ok(Contents {
         entry: Address(elf.entry()),
-        segments: elf.segments().iter().map(|segment| load(segment, file)).collect(),
-        resource_table: Table::of(elf, file),
-        services: services::named(elf.segments().iter().map(|segment| loaded(segment, file))),
-    }
+        segments: segments.collect::<io::Result<_>>()?,
+        resource_table: Table::of(elf, file)?,
+        services: names.finish(),
+    })
 }
 
-/// The bytes of a segment that come from the file.
-pub(crate) fn loaded<'a>(segment: &Segment, file: &'a [u8]) -> &'a [u8] {
-    file.get(segment.file.clone()).unwrap_or_default()
-}
-
-fn load(segment: &Segment, file: &[u8]) -> Load {
-    Load {
+/// Reads the bytes of a segment once, for all that is to be known of them.
+fn load(segment: &Segment, file: &Content, names: &mut Names) -> io::Result<Load> {
+    let mut sum = Sha256::default();
+    pieces(file.part(&segment.file), io::Error::from, |piece| {
+        sum.update(piece);
+        names.look(piece);
+        Ok(())
+    })?;
+    names.end();
+    Ok(Load {
         index: segment.index,
         address: Address(segment.addr),
         file_bytes: segment.file.len(),
         memory_bytes: segment.mem_len,
         executable: segment.executable,
-        sha256: format!("sha256:{}", checksum::sha256(loaded(segment, file))),
-    }
+        sha256: format!("sha256:{}", sum.finish()),
+    })
 }
 
 impl fmt::Display for Firmware {

@@ -10,6 +10,7 @@ use crate::documents::{self, Config, Descriptor, Index, Manifest};
 use crate::layers::{self, LayerError};
 use crate::oci::{CONFIG_TYPE, INDEX_TYPE, Labels, MANIFEST_TYPE, NAMES};
 use crate::platform::Platform;
+use crate::progress::Progress;
 
 use roots::subject;
 pub(crate) use roots::{Roots, roots};
@@ -122,7 +123,7 @@ struct Found {
 
 /// Reads the image of an archive; of several the one for `platform`, or for this machine if none is given. Gives the
 /// image and its layers, unpacked, lowest first.
-pub fn read(blobs: &mut Blobs, platform: Option<Platform>) -> Result<(Image, Vec<Vec<u8>>), ImageError> {
+pub fn read(blobs: &Blobs, platform: Option<Platform>) -> Result<(Image, Vec<layers::Layer>), ImageError> {
     let index: Index = document("index.json", "index", &blobs.read("index.json", documents::MAX_LEN)?)?;
     let mut images = Vec::new();
     for descriptor in &index.manifests {
@@ -160,7 +161,7 @@ fn name(descriptor: &Descriptor) -> Option<&str> {
 }
 
 fn collect(
-    blobs: &mut Blobs,
+    blobs: &Blobs,
     descriptor: &Descriptor,
     name: Option<&str>,
     depth: usize,
@@ -189,11 +190,7 @@ fn collect(
 }
 
 /// The image of a manifest; `None` if it is of another kind, such as a signature.
-fn manifest(
-    blobs: &mut Blobs,
-    descriptor: &Descriptor,
-    name: Option<&str>,
-) -> Result<Option<Found>, ImageError> {
+fn manifest(blobs: &Blobs, descriptor: &Descriptor, name: Option<&str>) -> Result<Option<Found>, ImageError> {
     let path = blob_path(&descriptor.digest)?;
     let manifest: Manifest = document(&path, "manifest", &blobs.read_blob(descriptor, documents::MAX_LEN)?)?;
     if !matches!(
@@ -271,17 +268,18 @@ fn list(images: &[Found]) -> String {
     if all.is_empty() { String::new() } else { format!(", it has {}", all.join(", ")) }
 }
 
-fn unpack(blobs: &mut Blobs, found: &Found) -> Result<Vec<Vec<u8>>, ImageError> {
+fn unpack(blobs: &Blobs, found: &Found) -> Result<Vec<layers::Layer>, ImageError> {
     let (layers, diff_ids) = (found.layers.len(), found.diff_ids.len());
     if layers != diff_ids {
         return Err(ImageError::DiffIds { layers, diff_ids });
     }
     let (mut unpacked, mut left) = (Vec::new(), layers::MAX_LEN);
     for (descriptor, diff_id) in found.layers.iter().zip(&found.diff_ids) {
-        let blob = blobs.read_blob(descriptor, layers::MAX_LEN)?;
-        let layer = layers::unpack(blob, diff_id, left)
+        let checking = Progress::new("checking", descriptor.size);
+        let blob = blobs.check_blob(descriptor, |count| checking.add(count))?;
+        let layer = layers::unpack(&blob, &descriptor.digest, diff_id, left)
             .map_err(|source| ImageError::Layer { digest: descriptor.digest.clone(), source })?;
-        left = left.saturating_sub(layer.len() as u64);
+        left = left.saturating_sub(layer.len());
         unpacked.push(layer);
     }
     Ok(unpacked)

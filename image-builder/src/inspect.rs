@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 
 use firmware::board::Board;
 use firmware::client_conf::{ClientConf, Key};
@@ -42,13 +43,13 @@ pub enum Conf {
 
 impl Report {
     /// Looks at a subject on `board`, or on the board that its label names.
-    pub fn of(subject: &Subject, board: Option<Board>) -> Report {
-        let (firmware, elf) = Firmware::of(&subject.firmware);
+    pub fn of(subject: &Subject, board: Option<Board>) -> io::Result<Report> {
+        let (firmware, elf) = Firmware::of(&subject.firmware)?;
         let labelled = subject.image.as_ref().and_then(|image| image.labels.get(label::BOARD));
         let board = board.or_else(|| Board::by_name(labelled?).ok());
         let conf = subject.client_conf.as_ref();
         let cpu = subject.valid_conf().and_then(|conf| conf.single_cpu().ok()?);
-        Report {
+        Ok(Report {
             image: subject.image.clone(),
             firmware_path: subject.image.as_ref().map(|_| subject.firmware_path.clone()),
             firmware,
@@ -57,7 +58,7 @@ impl Report {
                 Err(why) => Conf::Refused(why.to_string()),
             }),
             memory_map: board.zip(elf.ok()).map(|(board, elf)| MemoryMap::of(&board, &elf, cpu)),
-        }
+        })
     }
 }
 

@@ -1,13 +1,19 @@
 //! The layers of an image that somebody else made, and the files in them as a container would see them.
+//!
+//! What is packed is unpacked into temporary files without names, so that an image takes no more memory than a small one.
 
-use std::collections::BTreeSet;
-use std::io::{self, Read};
+mod erofs;
+mod tar;
 
-use firmware::checksum;
-use flate2::read::MultiGzDecoder;
-use tar::{Archive, EntryType};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
-use crate::blobs::relative;
+use flate2::bufread::MultiGzDecoder;
+
+use crate::hashing::Hashing;
+use crate::progress::Progress;
+use crate::section::{Section, Seen, pieces};
+
+pub use erofs::ErofsError;
 
 /// Most bytes of all layers together, unpacked: the longest firmware and the most further files.
 pub const MAX_LEN: u64 = 384 << 20;
@@ -17,16 +23,18 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Memory that a zstd stream may ask for, as a power of two: what zstd's own tool allows.
 const MAX_WINDOW_LOG: u32 = 27;
-/// Magic number of EROFS and where it is.
-const EROFS: [u8; 4] = 0xe0f5_e1e2_u32.to_le_bytes();
-const EROFS_AT: usize = 1024;
+/// Bytes that a decompressor gets at once.
+const BUFFER: usize = 64 << 10;
 
 /// Why a layer cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// It is no tar file.
-    #[error("it is an erofs file system, only tar files can be read")]
-    Erofs,
+    /// A broken file system, or one with something that the reader does not know.
+    #[error("erofs: {0}")]
+    Erofs(#[from] ErofsError),
+    /// There is no room to unpack it.
+    #[error("cannot unpack it into a temporary file: {0}")]
+    Temporary(io::Error),
     /// It does not unpack.
     #[error("it is not valid {0} data: {1}")]
     Packed(&'static str, io::Error),
@@ -71,132 +79,109 @@ pub enum LayerError {
     },
 }
 
-/// Unpacks a layer of at most `limit` bytes and proves that it is the one of the configuration.
-pub fn unpack(blob: Vec<u8>, diff_id: &str, limit: u64) -> Result<Vec<u8>, LayerError> {
-    let tar = if blob.starts_with(&GZIP) {
-        unpacked("gzip", MultiGzDecoder::new(blob.as_slice()), limit)?
-    } else if blob.starts_with(&ZSTD) {
-        let packed = |error| LayerError::Packed("zstd", error);
-        unpacked("zstd", zstd_reader(&blob).map_err(packed)?, limit)?
-    } else {
-        blob
-    };
-    if tar.get(EROFS_AT..).is_some_and(|rest| rest.starts_with(&EROFS)) {
-        return Err(LayerError::Erofs);
+/// An unpacked layer.
+#[derive(Clone, Debug)]
+pub enum Layer {
+    /// A tar file.
+    Tar(Section),
+    /// A file system.
+    Erofs(Section),
+}
+
+impl Layer {
+    /// Bytes in it.
+    pub fn len(&self) -> u64 {
+        let (Layer::Tar(section) | Layer::Erofs(section)) = self;
+        section.len()
     }
-    if tar.len() as u64 > limit {
+
+    /// True if there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Unpacks a layer to at most `limit` bytes and proves that it is the one of the configuration. `digest` is that of the
+/// blob, proven.
+pub fn unpack(blob: &Section, digest: &str, diff_id: &str, limit: u64) -> Result<Layer, LayerError> {
+    let start = start(blob)?;
+    let progress = Progress::new("unpacking", blob.len());
+    let seen = Seen::new(blob.reader(), |count| progress.add(count));
+    let reader = BufReader::with_capacity(BUFFER, seen);
+    let (layer, actual) = if start.starts_with(&GZIP) {
+        unpacked("gzip", MultiGzDecoder::new(reader), limit)?
+    } else if start.starts_with(&ZSTD) {
+        let packed = |error| LayerError::Packed("zstd", error);
+        unpacked("zstd", zstd_reader(reader).map_err(packed)?, limit)?
+    } else {
+        (blob.clone(), digest.to_owned())
+    };
+    if layer.len() > limit {
         return Err(LayerError::TooLong);
     }
-    let actual = format!("sha256:{}", checksum::sha256(&tar));
-    if actual == diff_id { Ok(tar) } else { Err(LayerError::DiffId { actual, expected: diff_id.to_owned() }) }
+    if actual != diff_id {
+        return Err(LayerError::DiffId { actual, expected: diff_id.to_owned() });
+    }
+    Ok(if is_erofs(&layer)? { Layer::Erofs(layer) } else { Layer::Tar(layer) })
 }
 
-fn unpacked(kind: &'static str, reader: impl Read, limit: u64) -> Result<Vec<u8>, LayerError> {
-    let mut tar = Vec::new();
-    let read = reader.take(limit.saturating_add(1)).read_to_end(&mut tar);
-    read.map(|_| tar).map_err(|error| LayerError::Packed(kind, error))
+/// As many bytes as tell one form from another, fewer of a shorter blob.
+fn start(blob: &Section) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    blob.reader().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
-fn zstd_reader(blob: &[u8]) -> io::Result<impl Read> {
+fn is_erofs(layer: &Section) -> io::Result<bool> {
+    let mut magic = Vec::new();
+    layer.part(erofs::AT..erofs::AT + erofs::MAGIC.len() as u64).reader().read_to_end(&mut magic)?;
+    Ok(magic == erofs::MAGIC)
+}
+
+/// A file without a name that has what comes out of `reader`, one byte more than `limit` at most; and its digest.
+fn unpacked(kind: &'static str, reader: impl Read, limit: u64) -> Result<(Section, String), LayerError> {
+    let mut file = tempfile::tempfile().map_err(LayerError::Temporary)?;
+    let mut hashing = Hashing::new(&mut file);
+    let packed = |error| LayerError::Packed(kind, error);
+    pieces(reader.take(limit.saturating_add(1)), packed, |piece| {
+        hashing.write_all(piece).map_err(LayerError::Temporary)
+    })?;
+    let (digest, len, _) = hashing.finish();
+    Ok((Section::of(file, len), digest))
+}
+
+fn zstd_reader(blob: impl BufRead) -> io::Result<impl Read> {
     let mut reader = zstd::Decoder::with_buffer(blob)?;
     reader.window_log_max(MAX_WINDOW_LOG)?;
     Ok(reader)
 }
 
 /// What a layer does to one path.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Effect {
     /// Nothing: the layers below decide.
     None,
     /// The file is gone.
     Removed,
     /// The file has these bytes.
-    File(Vec<u8>),
+    File(Section),
 }
 
-/// The file at `path` (absolute) in a container of these layers, lowest first.
-pub fn find(layers: &[Vec<u8>], path: &str, limit: u64) -> Result<Option<Vec<u8>>, LayerError> {
+/// The file at `path` (absolute) in a container of these layers, lowest first; at most `limit` bytes.
+pub fn find(layers: &[Layer], path: &str, limit: u64) -> Result<Option<Section>, LayerError> {
     let wanted = path.trim_start_matches('/');
     for layer in layers.iter().rev() {
-        match effect(layer, wanted, limit)? {
+        let effect = match layer {
+            Layer::Tar(tar) => tar::effect(tar, wanted, limit)?,
+            Layer::Erofs(erofs) => erofs::effect(erofs, wanted, limit)?,
+        };
+        match effect {
             Effect::None => {}
             Effect::Removed => return Ok(None),
-            Effect::File(bytes) => return Ok(Some(bytes)),
+            Effect::File(file) => return Ok(Some(file)),
         }
     }
     Ok(None)
-}
-
-fn effect(layer: &[u8], wanted: &str, limit: u64) -> Result<Effect, LayerError> {
-    let (mut effect, mut links) = (Effect::None, BTreeSet::<String>::new());
-    for (count, entry) in Archive::new(layer).entries()?.enumerate() {
-        if count == MAX_ENTRIES {
-            return Err(LayerError::TooMany);
-        }
-        let mut entry = entry?;
-        let path = entry_path(&mut entry)?;
-        if above(&path).any(|directory| links.contains(directory)) {
-            return Err(LayerError::Linked(path));
-        }
-        let kind = entry.header().entry_type();
-        if kind == EntryType::Symlink {
-            links.insert(path.clone());
-        }
-        if path == wanted {
-            effect = Effect::File(read(&mut entry, wanted, limit)?);
-        } else if is_below(wanted, &path) && kind != EntryType::Directory {
-            effect = Effect::Removed;
-        } else if effect == Effect::None && removes(&path, wanted) {
-            // Not if the layer itself has put a file there: a whiteout speaks of the layers below.
-            effect = Effect::Removed;
-        }
-    }
-    Ok(effect)
-}
-
-fn entry_path(entry: &mut tar::Entry<'_, &[u8]>) -> Result<String, LayerError> {
-    let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-    let path = entry.path().ok().and_then(|path| relative(&path));
-    let path = path.ok_or_else(|| LayerError::Path(shown.clone()))?;
-    let sparse = |key: &[u8]| key.starts_with(b"GNU.sparse.");
-    let extensions = entry.pax_extensions()?.into_iter().flatten();
-    let extended = extensions.filter_map(Result::ok).any(|extension| sparse(extension.key_bytes()));
-    if extended || entry.header().entry_type() == EntryType::GNUSparse {
-        return Err(LayerError::Sparse(shown));
-    }
-    Ok(path)
-}
-
-fn read(entry: &mut tar::Entry<'_, &[u8]>, path: &str, limit: u64) -> Result<Vec<u8>, LayerError> {
-    if entry.header().entry_type() != EntryType::Regular {
-        return Err(LayerError::NotRegular(format!("/{path}")));
-    }
-    let len = entry.size();
-    if len > limit {
-        return Err(LayerError::Long { path: format!("/{path}"), len, limit });
-    }
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// True if the entry is a whiteout (`.wh.NAME`, or `.wh..wh..opq` for all in its directory) of the path or of a
-/// directory above it.
-fn removes(entry: &str, wanted: &str) -> bool {
-    let (directory, name) = entry.rsplit_once('/').unwrap_or(("", entry));
-    let Some(name) = name.strip_prefix(".wh.") else { return false };
-    let hidden = match (name, directory) {
-        (".wh..opq", "") => return true,
-        (".wh..opq", directory) => directory.to_owned(),
-        (name, "") => name.to_owned(),
-        (name, directory) => format!("{directory}/{name}"),
-    };
-    wanted == hidden || is_below(wanted, &hidden)
-}
-
-/// The directories of a path.
-fn above(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/').filter_map(|(slash, _)| path.get(..slash))
 }
 
 fn is_below(path: &str, directory: &str) -> bool {
@@ -205,13 +190,13 @@ fn is_below(path: &str, directory: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use tar::{Builder, Header};
+    use firmware::checksum;
+    // Not the module of this name beside this one.
+    use ::tar::{Builder, EntryType, Header};
 
     use super::*;
 
-    fn tar(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+    fn bytes(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
         let mut builder = Builder::new(Vec::new());
         for (path, kind, bytes) in entries {
             let mut header = Header::new_ustar();
@@ -225,12 +210,28 @@ mod tests {
         builder.into_inner().expect("finished")
     }
 
+    fn section(bytes: &[u8]) -> Section {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes).expect("written");
+        Section::of(file, bytes.len() as u64)
+    }
+
+    fn text(section: &Section) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        section.reader().read_to_end(&mut bytes).expect("readable");
+        bytes
+    }
+
+    fn tar(entries: &[(&str, EntryType, &[u8])]) -> Layer {
+        Layer::Tar(section(&bytes(entries)))
+    }
+
     fn file<'a>(path: &'a str, bytes: &'a [u8]) -> (&'a str, EntryType, &'a [u8]) {
         (path, EntryType::Regular, bytes)
     }
 
-    fn found(layers: &[Vec<u8>]) -> Option<Vec<u8>> {
-        find(layers, "/d/f", 100).expect("readable")
+    fn found(layers: &[Layer]) -> Option<Vec<u8>> {
+        find(layers, "/d/f", 100).expect("readable").as_ref().map(text)
     }
 
     #[test]
@@ -264,25 +265,35 @@ mod tests {
 
     #[test]
     fn layers_are_unpacked_and_checked() {
-        let layer = tar(&[file("d/f", b"x")]);
+        let layer = bytes(&[file("d/f", b"x")]);
         let id = format!("sha256:{}", checksum::sha256(&layer));
+        let unpacked = |blob: &[u8], id: &str, limit: u64| {
+            let digest = format!("sha256:{}", checksum::sha256(blob));
+            unpack(&section(blob), &digest, id, limit).map(|layer| match layer {
+                Layer::Tar(layer) => text(&layer),
+                Layer::Erofs(_) => panic!("no tar file"),
+            })
+        };
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&layer).expect("written");
         let gzip = gzip.finish().expect("finished");
-        assert_eq!(unpack(layer.clone(), &id, 10_000).expect("plain"), layer);
-        assert_eq!(unpack(gzip.clone(), &id, 10_000).expect("gzip"), layer);
-        assert!(matches!(unpack(gzip.clone(), &id, 1000), Err(LayerError::TooLong)));
-        assert!(matches!(unpack(layer.clone(), &id, 1000), Err(LayerError::TooLong)));
-        assert!(matches!(
-            unpack(gzip[..gzip.len() - 9].to_vec(), &id, 10_000),
-            Err(LayerError::Packed("gzip", _))
-        ));
-        assert!(matches!(unpack(ZSTD.to_vec(), &id, 10), Err(LayerError::Packed("zstd", _))));
+        assert_eq!(unpacked(&layer, &id, 10_000).expect("plain"), layer);
+        assert_eq!(unpacked(&gzip, &id, 10_000).expect("gzip"), layer);
+        assert!(matches!(unpacked(&gzip, &id, 1000), Err(LayerError::TooLong)));
+        assert!(matches!(unpacked(&layer, &id, 1000), Err(LayerError::TooLong)));
+        assert!(matches!(unpacked(&gzip[..gzip.len() - 9], &id, 10_000), Err(LayerError::Packed("gzip", _))));
+        assert!(matches!(unpacked(&ZSTD, &id, 10), Err(LayerError::Packed("zstd", _))));
         let packed = zstd::encode_all(layer.as_slice(), 3).expect("packed");
-        assert_eq!(unpack(packed, &id, 10_000).expect("zstd"), layer);
-        let erofs = [&[0; EROFS_AT][..], &EROFS].concat();
-        assert!(matches!(unpack(erofs, &id, 10_000), Err(LayerError::Erofs)));
-        let error = unpack(layer, "sha256:0", 10_000).expect_err("another layer").to_string();
+        assert_eq!(unpacked(&packed, &id, 10_000).expect("zstd"), layer);
+        assert!(matches!(unpacked(b"", &id, 10), Err(LayerError::DiffId { .. })));
+        let error = unpacked(&layer, "sha256:0", 10_000).expect_err("another layer").to_string();
         assert_eq!(error, format!("unpacked it has the digest {id}, the configuration says \"sha256:0\""));
+    }
+
+    #[test]
+    fn a_file_system_is_told_from_a_tar_file() {
+        let erofs = [&[0; erofs::AT as usize][..], &erofs::MAGIC].concat();
+        let id = format!("sha256:{}", checksum::sha256(&erofs));
+        assert!(matches!(unpack(&section(&erofs), &id, &id, 10_000), Ok(Layer::Erofs(_))));
     }
 }

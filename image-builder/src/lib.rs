@@ -8,8 +8,8 @@
 //!
 //! Between machines: [`push`] brings an archive to a [`registry`], [`pull`] from there, by the name of a [`remote`].
 //!
-//! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's;
-//! [`inspect`] says what is in it, [`verify`] whether it is as it should be, [`diff`] what changed.
+//! The way back: [`subject`] opens firmware or an archive ([`blobs`], [`image`], [`layers`]), which may be anybody's, as
+//! [`section`]s of files; [`inspect`] says what is in it, [`verify`] whether it is as it should be, [`diff`] what changed.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -40,6 +40,7 @@ pub mod reference;
 pub mod registry;
 pub mod remote;
 pub mod sbom;
+pub mod section;
 pub mod subject;
 pub mod text;
 mod ustar;

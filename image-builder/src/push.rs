@@ -40,12 +40,12 @@ impl From<BlobError> for PushError {
 
 struct Pusher<'a> {
     registry: &'a Registry,
-    blobs: &'a mut Blobs,
+    blobs: &'a Blobs,
     sent: BTreeSet<String>,
 }
 
 /// Brings the image of an archive, and what speaks of it, to where `remote` says. The archive is checked first, whole.
-pub fn push(registry: &Registry, remote: &Remote, blobs: &mut Blobs) -> Result<Pushed, PushError> {
+pub fn push(registry: &Registry, remote: &Remote, blobs: &Blobs) -> Result<Pushed, PushError> {
     let image::Roots { image, referrers } = image::roots(blobs, remote.as_str())?;
     for root in [&image].into_iter().chain(&referrers) {
         check(blobs, root, 1)?;
@@ -76,12 +76,18 @@ fn below(descriptor: &Descriptor, bytes: &[u8]) -> Result<Below, ImageError> {
 }
 
 /// Proves that everything is there, unchanged.
-fn check(blobs: &mut Blobs, root: &Descriptor, depth: usize) -> Result<(), PushError> {
+fn check(blobs: &Blobs, root: &Descriptor, depth: usize) -> Result<(), PushError> {
     let bytes = blobs.read_blob(root, documents::MAX_LEN)?;
     match below(root, &bytes)? {
         Below::Manifests(_) if depth == MAX_DEPTH => Err(ImageError::TooMany.into()),
         Below::Manifests(all) => all.iter().try_for_each(|inner| check(blobs, inner, depth + 1)),
-        Below::Blobs(all) => Ok(all.iter().try_for_each(|blob| blobs.check_blob(blob))?),
+        Below::Blobs(all) => {
+            for blob in &all {
+                let checking = Progress::new("checking", blob.size);
+                blobs.check_blob(blob, |count| checking.add(count))?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -106,7 +112,7 @@ impl Pusher<'_> {
             return Ok(());
         }
         let progress = Progress::new("pushing", descriptor.size);
-        let blobs = &*self.blobs;
+        let blobs = self.blobs;
         self.registry.write_blob(&descriptor.digest, descriptor.size, || {
             progress.restart();
             let seen = |count| progress.add(count);

@@ -1,6 +1,7 @@
 //! Whether an image keeps what its labels promise, runs on its board, and suits a policy.
 
 use std::fmt;
+use std::io;
 
 use firmware::board::Board;
 use firmware::client_conf::{ClientConf, Key, Pedestal};
@@ -63,12 +64,15 @@ pub enum Outcome {
 use Outcome::{Doubtful, Failed, Passed};
 
 /// Checks a subject. What was read of an image has proven its digests already: [`crate::subject::open`] refuses others.
-pub fn verify(subject: &Subject, policy: &Policy) -> Verdict {
-    let (facts, elf) = Firmware::of(&subject.firmware);
+pub fn verify(subject: &Subject, policy: &Policy) -> io::Result<Verdict> {
+    let (facts, elf) = Firmware::of(&subject.firmware)?;
     let board = board_of(subject, policy);
     let mut checks = vec![firmware(&elf)];
     // Refused firmware cannot be fitted.
-    checks.extend(elf.ok().map(|elf| suits(&elf, &subject.firmware, &board)));
+    if let Ok(elf) = elf {
+        let table = subject.firmware.short_part(&elf.resource_table().file).map_err(io::Error::other)?;
+        checks.push(suits(&elf, &table, &board));
+    }
     if let Some(image) = &subject.image {
         checks.extend(of_image(image, subject, &facts));
         checks.extend(board.ok().and_then(|board| cpu(subject, &board)));
@@ -76,7 +80,7 @@ pub fn verify(subject: &Subject, policy: &Policy) -> Verdict {
         checks.extend(policy.require.iter().map(|(key, value)| required(image, key, value.as_deref())));
     }
     let bad = |check: &Check| check.outcome == Failed || (policy.strict && check.outcome == Doubtful);
-    Verdict { holds: !checks.iter().any(bad), checks }
+    Ok(Verdict { holds: !checks.iter().any(bad), checks })
 }
 
 fn check(check: &'static str, outcome: Outcome, found: impl Into<String>) -> Check {
@@ -109,12 +113,11 @@ fn board_of(subject: &Subject, policy: &Policy) -> Result<Board, Check> {
     }
 }
 
-fn suits(elf: &Elf, file: &[u8], board: &Result<Board, Check>) -> Check {
+fn suits(elf: &Elf, table: &[u8], board: &Result<Board, Check>) -> Check {
     let board = match board {
         Ok(board) => board,
         Err(unknown) => return unknown.clone(),
     };
-    let table = file.get(elf.resource_table().file.clone()).unwrap_or_default();
     let segments = board.fits(elf).map_err(|why| why.to_string());
     match segments.and_then(|()| fit::fits(board, table).map_err(|why| why.to_string())) {
         Ok(()) => check("board", Passed, format!("it fits {}", board.name)),

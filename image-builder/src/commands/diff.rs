@@ -25,6 +25,7 @@ pub(crate) struct DiffArgs {
 /// Runs the command; true if nothing changed.
 pub(crate) fn run(args: &DiffArgs) -> Result<bool, LookError> {
     let differences = diff(&open(&args.old, &args.how)?, &open(&args.new, &args.how)?);
+    let differences = differences.map_err(LookError::Firmware)?;
     let printed = if args.json { print_json(&differences) } else { print(&differences.to_string()) };
     Ok(printed.map(|()| differences.changes.is_empty())?)
 }

@@ -22,6 +22,7 @@ pub(crate) struct InspectArgs {
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), LookError> {
     let report = Report::of(&open(&args.subject.subject, &args.subject.how)?, args.board.clone());
+    let report = report.map_err(LookError::Firmware)?;
     let printed = if args.json { print_json(&report) } else { print(&report.to_string()) };
     Ok(printed?)
 }

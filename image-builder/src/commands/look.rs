@@ -40,6 +40,8 @@ pub(crate) enum LookError {
     Subject { path: PathBuf, source: SubjectError },
     #[error("cannot pull {name}: {source}")]
     Pull { name: String, source: Box<PullError> },
+    #[error("cannot read the firmware: {0}")]
+    Firmware(io::Error),
     #[error("cannot keep {name} in a temporary file: {source}")]
     Temporary { name: String, source: io::Error },
     #[error(transparent)]

@@ -44,8 +44,8 @@ pub(crate) fn run(args: &PushArgs) -> Result<(), PushCommandError> {
     let path = || args.archive.clone();
     let file = input::open(&args.archive).map_err(|error| BlobError::Tar(io::Error::other(error)));
     let blobs = file.and_then(Blobs::open);
-    let mut blobs = blobs.map_err(|source| PushCommandError::Read { path: path(), source })?;
-    let pushed = push(&args.registry.open(&args.name), &args.name, &mut blobs);
+    let blobs = blobs.map_err(|source| PushCommandError::Read { path: path(), source })?;
+    let pushed = push(&args.registry.open(&args.name), &args.name, &blobs);
     let pushed = pushed.map_err(|source| PushCommandError::Push { path: path(), source })?;
     let (name, digest) = (args.name.as_str(), &pushed.digest);
     let printed = if args.json {

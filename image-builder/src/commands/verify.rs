@@ -37,6 +37,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<bool, LookError> {
         strict: args.strict,
     };
     let verdict = verify(&open(&args.subject.subject, &args.subject.how)?, &policy);
+    let verdict = verdict.map_err(LookError::Firmware)?;
     let printed = if args.json { print_json(&verdict) } else { print(&verdict.to_string()) };
     Ok(printed.map(|()| verdict.holds)?)
 }

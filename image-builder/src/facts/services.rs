@@ -8,34 +8,66 @@ const PREFIX: &str = "rpmsg-";
 const MAX_NAME: usize = 31;
 /// More names than any firmware has.
 const MAX_NAMES: usize = 32;
-/// A word of that many names.
+/// As much of a word as is kept: that many names.
 const MAX_WORD: usize = MAX_NAMES * MAX_NAME;
 
-/// Names in these pieces of a firmware, sorted; at most [`MAX_NAMES`].
-pub(super) fn named<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
-    let mut names = BTreeSet::new();
-    for piece in pieces {
-        names.extend(in_piece(piece).take(MAX_NAMES));
-    }
-    names.into_iter().take(MAX_NAMES).collect()
+/// The names that were found so far, at most [`MAX_NAMES`]; and the word that is being read, if it may be one.
+///
+/// A word is one of a name's characters, as long as there are such. Compilers put texts without a NUL one right behind the
+/// other, so a word may be several names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    found: BTreeSet<String>,
+    word: Vec<u8>,
+    /// The word does not begin as a name does, and what is left of it means nothing.
+    passed: bool,
 }
 
-fn in_piece(piece: &[u8]) -> impl Iterator<Item = String> + '_ {
-    let starts = piece.windows(PREFIX.len()).enumerate().filter(|(_, window)| *window == PREFIX.as_bytes());
-    starts.flat_map(|(at, _)| names_at(piece, at))
-}
-
-/// The word at `at`, if it is a whole one of a name's characters, taken apart: compilers put texts without a NUL one right
-/// behind the other.
-fn names_at(piece: &[u8], at: usize) -> Vec<String> {
-    let before = at.checked_sub(1).and_then(|before| piece.get(before));
-    if before.is_some_and(|byte| in_name(*byte)) {
-        return Vec::new();
+impl Names {
+    /// Looks at the bytes that follow.
+    pub(super) fn look(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            let end = piece.iter().position(|byte| !in_name(*byte));
+            let (run, rest) = piece.split_at(end.unwrap_or(piece.len()));
+            self.word(run);
+            if end.is_some() {
+                self.end();
+            }
+            piece = rest.get(1..).unwrap_or_default();
+        }
     }
-    let bytes = piece.get(at..).unwrap_or_default().iter().take(MAX_WORD).take_while(|byte| in_name(**byte));
-    let word: String = bytes.map(|byte| char::from(*byte)).collect();
-    let fits = |rest: &&str| (1..=MAX_NAME - PREFIX.len()).contains(&rest.len());
-    word.split(PREFIX).filter(fits).map(|rest| format!("{PREFIX}{rest}")).collect()
+
+    fn word(&mut self, run: &[u8]) {
+        if self.passed {
+            return;
+        }
+        let room = MAX_WORD.saturating_sub(self.word.len()).min(run.len());
+        self.word.extend_from_slice(run.get(..room).unwrap_or_default());
+        let common = self.word.len().min(PREFIX.len());
+        self.passed = self.word.get(..common) != PREFIX.as_bytes().get(..common);
+    }
+
+    /// What follows is not a part of the word.
+    pub(super) fn end(&mut self) {
+        if !self.passed && self.word.starts_with(PREFIX.as_bytes()) {
+            let word: String = self.word.iter().map(|byte| char::from(*byte)).collect();
+            let fits = |rest: &&str| (1..=MAX_NAME - PREFIX.len()).contains(&rest.len());
+            // The last name of a word that was cut may be a part of one.
+            let whole = if word.len() < MAX_WORD { word.len() } else { word.rfind(PREFIX).unwrap_or(0) };
+            for rest in word.get(..whole).unwrap_or_default().split(PREFIX).filter(fits) {
+                if self.found.len() < MAX_NAMES {
+                    self.found.insert(format!("{PREFIX}{rest}"));
+                }
+            }
+        }
+        self.word.clear();
+        self.passed = false;
+    }
+
+    /// The names, sorted.
+    pub(super) fn finish(self) -> Vec<String> {
+        self.found.into_iter().collect()
+    }
 }
 
 fn in_name(byte: u8) -> bool {
@@ -46,19 +78,33 @@ fn in_name(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    /// Names in these segments, each looked at in pieces of `len` bytes.
+    fn named(segments: &[&[u8]], len: usize) -> Vec<String> {
+        let mut names = Names::default();
+        for segment in segments {
+            segment.chunks(len).for_each(|piece| names.look(piece));
+            names.end();
+        }
+        names.finish()
+    }
+
     #[test]
     fn whole_names_are_found_once() {
         let long = format!("rpmsg-{}", "x".repeat(26));
-        let pieces: [&[u8]; 3] =
+        let segments: [&[u8]; 3] =
             [b"rpmsg-tty\0no_rpmsg-tty2 rpmsg-", b"\x01rpmsg-umt rpmsg-tty\0", long.as_bytes()];
-        assert_eq!(named(pieces.into_iter()), ["rpmsg-tty", "rpmsg-umt"]);
-        let together: &[u8] = b"at rpmsg-rpcrpmsg-umtrpmsg-tty0\0";
-        assert_eq!(named([together].into_iter()), ["rpmsg-rpc", "rpmsg-tty0", "rpmsg-umt"]);
+        let together: [&[u8]; 1] = [b"at rpmsg-rpcrpmsg-umtrpmsg-tty0\0"];
+        for len in [1, 2, 5, 6, 7, 1000] {
+            assert_eq!(named(&segments, len), ["rpmsg-tty", "rpmsg-umt"], "{len}");
+            assert_eq!(named(&together, len), ["rpmsg-rpc", "rpmsg-tty0", "rpmsg-umt"], "{len}");
+        }
     }
 
     #[test]
     fn a_flood_of_names_is_cut() {
         let many: String = (0..1000).map(|number| format!("rpmsg-{number} ")).collect();
-        assert_eq!(named([many.as_bytes()].into_iter()).len(), MAX_NAMES);
+        assert_eq!(named(&[many.as_bytes()], 100).len(), MAX_NAMES);
+        let endless = "rpmsg-x".repeat(100_000);
+        assert_eq!(named(&[endless.as_bytes()], 100), ["rpmsg-x"]);
     }
 }

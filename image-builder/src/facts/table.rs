@@ -1,11 +1,13 @@
 //! The resource table, entry by entry.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use firmware::elf::Elf;
 use openamp::resource_table::{self, Label, Layout, Region};
 use serde::Serialize;
 
+use crate::content::Content;
 use crate::text::{Address, TableAddress};
 
 /// Virtio device id of RPMsg.
@@ -61,15 +63,16 @@ pub struct Vring {
 
 impl Table {
     /// The table of checked firmware.
-    pub(super) fn of(elf: &Elf, file: &[u8]) -> Table {
+    pub(super) fn of(elf: &Elf, file: &Content) -> io::Result<Table> {
         let section = elf.resource_table();
-        let bytes = file.get(section.file.clone()).unwrap_or_default();
+        let mut bytes = Vec::new();
+        file.part(&section.file).read_to_end(&mut bytes)?;
         let mut rpmsg = Some(elf.table_layout());
         // `Elf` has walked the same bytes to the end.
-        let checked = resource_table::entries(bytes).into_iter().flatten().filter_map(Result::ok);
+        let checked = resource_table::entries(&bytes).into_iter().flatten().filter_map(Result::ok);
         let entries =
             checked.map(|(offset, entry)| TableEntry { offset, entry: entry_of(entry, &mut rpmsg) });
-        Table { address: Address(section.addr), bytes: bytes.len(), entries: entries.collect() }
+        Ok(Table { address: Address(section.addr), bytes: bytes.len(), entries: entries.collect() })
     }
 }
 
@@ -189,8 +192,8 @@ mod tests {
     use super::*;
 
     fn shown(table: &[u8]) -> String {
-        let file = TestElf::new().resource_table(table).build();
-        Table::of(&Elf::parse(&file).expect("valid firmware"), &file).to_string()
+        let file = Content::from(TestElf::new().resource_table(table).build());
+        Table::of(&file.elf().expect("valid firmware"), &file).expect("readable").to_string()
     }
 
     /// A table of these entries, given as words, and the RPMsg device behind them.

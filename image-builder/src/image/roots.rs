@@ -14,7 +14,7 @@ pub(crate) struct Roots {
 }
 
 /// Finds the one image of an archive, or of several the one of that name, and what speaks of it.
-pub(crate) fn roots(blobs: &mut Blobs, wanted: &str) -> Result<Roots, ImageError> {
+pub(crate) fn roots(blobs: &Blobs, wanted: &str) -> Result<Roots, ImageError> {
     let index: Index = document("index.json", "index", &blobs.read("index.json", documents::MAX_LEN)?)?;
     if index.manifests.len() > MAX_IMAGES {
         return Err(ImageError::TooMany);
@@ -42,7 +42,7 @@ pub(crate) fn roots(blobs: &mut Blobs, wanted: &str) -> Result<Roots, ImageError
 
 /// Digest of what a manifest speaks of, if it speaks of another one, and what it is.
 pub(super) fn subject(
-    blobs: &mut Blobs,
+    blobs: &Blobs,
     descriptor: &Descriptor,
 ) -> Result<Option<(String, String)>, ImageError> {
     if !is_manifest(descriptor) {

@@ -76,7 +76,7 @@ fn same(directory: &Path, one: &str, other: &str) -> bool {
 
 #[test]
 fn an_image_goes_there_and_comes_back() {
-    for layer in ["tar", "tar+gzip", "tar+zstd"] {
+    for layer in ["tar", "tar+gzip", "tar+zstd", "erofs"] {
         let directory = directory(&["--layer", layer]);
         let (path, server) = (directory.path(), Server::start(true, |_| None));
         let pushed = push(path, &server);

@@ -11,12 +11,30 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes))
 }
 
+/// SHA-256 of bytes that come in pieces.
+#[cfg(feature = "sha256")]
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+#[cfg(feature = "sha256")]
+impl Sha256 {
+    /// Adds a piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    /// In the form of [`sha256`].
+    pub fn finish(self) -> String {
+        hex(&sha2::Digest::finalize(self.0))
+    }
+}
+
 /// Both checksums of bytes that come in pieces.
 #[cfg(feature = "sha256")]
 #[derive(Clone, Debug, Default)]
 pub struct Sums {
     crc32: crc32fast::Hasher,
-    sha256: sha2::Sha256,
+    sha256: Sha256,
 }
 
 #[cfg(feature = "sha256")]
@@ -24,12 +42,12 @@ impl Sums {
     /// Adds a piece.
     pub fn update(&mut self, bytes: &[u8]) {
         self.crc32.update(bytes);
-        sha2::Digest::update(&mut self.sha256, bytes);
+        self.sha256.update(bytes);
     }
 
     /// CRC-32 and SHA-256, in the forms of [`crc32`] and [`sha256`].
     pub fn finish(self) -> (String, String) {
-        (format!("{:08x}", self.crc32.finalize()), hex(&sha2::Digest::finalize(self.sha256)))
+        (format!("{:08x}", self.crc32.finalize()), self.sha256.finish())
     }
 }
 

@@ -100,24 +100,26 @@ impl Read for Bounded<'_> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
     use std::thread;
 
-    use tempfile::TempDir;
-    use ttrpc::{MethodHandler, TtrpcContext, get_status};
-
-    use super::super::{Methods, Server};
+    use super::super::Server;
+    use super::super::call::{Call, Service, unknown};
     use super::*;
+    use tempfile::TempDir;
 
     const LONG: Duration = Duration::from_secs(60);
 
     /// Succeeds if asked to.
     struct Obey;
 
-    impl MethodHandler for Obey {
-        fn handler(&self, context: TtrpcContext, request: Request) -> Result<()> {
-            let code = if request.payload == b"succeed" { Code::OK } else { Code::NOT_FOUND };
-            let response = Response { status: Some(get_status(code, "")).into(), ..Response::default() };
-            context.respond(context.mh.stream_id, response)
+    impl Service for Obey {
+        fn serve(&self, request: &Request, call: Call) {
+            match request.payload.as_slice() {
+                b"succeed" => call.answer(Ok(Vec::new())),
+                b"fail" => call.refuse(Code::NOT_FOUND, "as told".to_owned()),
+                _ => call.answer(Err(unknown(request))),
+            }
         }
     }
 
@@ -125,10 +127,8 @@ mod tests {
     fn a_server_is_called_again_and_again() {
         let dir = TempDir::new().expect("a directory");
         let path = dir.path().join("s");
-        let mut methods = Methods::new();
-        methods.insert("/a.B/Obey".to_owned(), Box::new(Obey));
         let listener = UnixListener::bind(&path).expect("bound");
-        let server = Server::start(listener, methods).expect("started");
+        let server = Server::start(listener, vec![("a.B", Arc::new(Obey))]).expect("started");
         let mut client = Client::connect(path.to_str().expect("utf-8")).expect("it listens");
         let mut code = |method, payload: &[u8]| match client.call("a.B", method, payload.to_vec(), LONG) {
             Ok(()) => Code::OK,
@@ -136,8 +136,8 @@ mod tests {
             Err(error) => panic!("{error}"),
         };
         assert_eq!(code("Obey", b"succeed"), Code::OK);
-        assert_eq!(code("Obey", b""), Code::NOT_FOUND);
-        assert_eq!(code("Other", b""), Code::UNIMPLEMENTED);
+        assert_eq!(code("Obey", b"fail"), Code::NOT_FOUND);
+        assert_eq!(code("Obey", b""), Code::UNIMPLEMENTED);
         assert_eq!(code("Obey", b"succeed"), Code::OK);
         drop(client);
         server.finish(LONG);

@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::sync::Mutex;
 
-use ttrpc::TtrpcContext;
+use super::call::Call;
 
 /// Called once, with the descriptor number of the connection that asked for the end.
 pub type OnShutdown = Box<dyn FnOnce(RawFd) + Send>;
@@ -20,9 +20,9 @@ impl End {
     }
 
     /// Lets the process end once the answer on this connection is out.
-    pub(super) fn come(&self, context: &TtrpcContext) {
+    pub(super) fn come(&self, call: &Call) {
         if let Some(on_shutdown) = self.on_shutdown.lock().unwrap().take() {
-            on_shutdown(context.fd);
+            on_shutdown(call.connection);
         }
     }
 }

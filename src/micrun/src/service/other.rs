@@ -7,7 +7,7 @@ use containerd_shim_protos::api::ShutdownRequest;
 use containerd_shim_protos::protobuf::Message;
 use ttrpc::{Code, Error, Result};
 
-use super::VERSIONS;
+use super::TASK;
 use super::client::Client;
 
 /// It answers within a millisecond; `delete` has five seconds for everything.
@@ -19,8 +19,8 @@ pub fn shut_down(socket: &Path, id: &str) -> Result<()> {
     let shutdown = ShutdownRequest { id: id.to_owned(), ..ShutdownRequest::default() };
     let payload = shutdown.write_to_bytes().map_err(|error| Error::Others(error.to_string()))?;
     let mut answer = Ok(());
-    for version in VERSIONS {
-        answer = client.call(version.trim_matches('/'), "Shutdown", payload.clone(), DEADLINE);
+    for name in TASK {
+        answer = client.call(name, "Shutdown", payload.clone(), DEADLINE);
         if !matches!(&answer, Err(Error::RpcStatus(status)) if status.code() == Code::UNIMPLEMENTED) {
             break;
         }

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use containerd_shim_protos::protobuf::{Message, MessageField};
+use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::sandbox_api as api;
-use containerd_shim_protos::sandbox_sync;
-use ttrpc::{Result, TtrpcContext};
+use ttrpc::proto::Request;
 
+use super::call::{Call, Register, Service, encoded, parse, reply, unknown};
 use super::convert;
 use super::end::End;
 use super::metrics::metrics;
-use super::wait::{Register, parse};
+use crate::error::Error;
 use crate::reactor::Ended;
 use crate::sandbox::{PodRequest, PodState, Sandbox};
+
+type Result<T> = std::result::Result<T, Error>;
 
 /// Serves requests for the pod of one shim.
 pub struct SandboxService {
@@ -29,31 +31,42 @@ impl SandboxService {
     }
 
     /// The pod that a WaitSandbox is about.
-    pub(super) fn waited(&self, payload: &[u8]) -> Result<Register> {
-        let request: api::WaitSandboxRequest = parse(payload)?;
+    fn waited(&self, request: &Request) -> ttrpc::Result<Register> {
+        let request: api::WaitSandboxRequest = parse(request)?;
         let pod = self.sandbox.pod(&request.sandbox_id)?;
         Ok(Box::new(move |waiter| pod.wait(waiter)))
     }
 }
 
 /// The answer to WaitSandbox.
-pub(super) fn wait_response(ended: Ended) -> Vec<u8> {
-    let response = api::WaitSandboxResponse {
+fn wait_response(ended: Ended) -> Vec<u8> {
+    encoded(&api::WaitSandboxResponse {
         exit_status: ended.status,
         exited_at: convert::timestamp(ended.at),
         ..Default::default()
-    };
-    // Writing to memory fails only for messages over 2 GiB.
-    response.write_to_bytes().unwrap_or_default()
+    })
 }
 
-/// All methods but WaitSandbox, which is registered by hand.
-impl sandbox_sync::Sandbox for SandboxService {
-    fn create_sandbox(
-        &self,
-        _: &TtrpcContext,
-        request: api::CreateSandboxRequest,
-    ) -> Result<api::CreateSandboxResponse> {
+impl Service for SandboxService {
+    fn serve(&self, request: &Request, call: Call) {
+        let answer = match request.method.as_str() {
+            "CreateSandbox" => reply(request, |request| self.create_sandbox(request)),
+            "StartSandbox" => reply(request, |request| self.start_sandbox(&request)),
+            "Platform" => reply(request, |_: api::PlatformRequest| Ok(platform())),
+            "StopSandbox" => reply(request, |request| self.stop_sandbox(&request)),
+            "WaitSandbox" => return call.wait(self.waited(request), wait_response),
+            "SandboxStatus" => reply(request, |request| self.sandbox_status(request)),
+            "PingSandbox" => reply(request, |request| self.ping_sandbox(&request)),
+            "ShutdownSandbox" => reply(request, |request| self.shutdown_sandbox(&call, &request)),
+            "SandboxMetrics" => reply(request, |request| self.sandbox_metrics(request)),
+            _ => Err(unknown(request)),
+        };
+        call.answer(answer);
+    }
+}
+
+impl SandboxService {
+    fn create_sandbox(&self, request: api::CreateSandboxRequest) -> Result<api::CreateSandboxResponse> {
         let mut annotations = BTreeMap::new();
         annotations.extend(request.annotations);
         // No mounts: what a pod's root file system would hold is of no use to a core.
@@ -66,41 +79,20 @@ impl sandbox_sync::Sandbox for SandboxService {
         Ok(api::CreateSandboxResponse::new())
     }
 
-    fn start_sandbox(
-        &self,
-        _: &TtrpcContext,
-        request: api::StartSandboxRequest,
-    ) -> Result<api::StartSandboxResponse> {
+    fn start_sandbox(&self, request: &api::StartSandboxRequest) -> Result<api::StartSandboxResponse> {
         let pod = self.sandbox.pod(&request.sandbox_id)?;
         pod.start()?;
         let created_at = convert::timestamp(pod.created);
         Ok(api::StartSandboxResponse { pid: pod.pid, created_at, ..Default::default() })
     }
 
-    fn platform(&self, _: &TtrpcContext, _: api::PlatformRequest) -> Result<api::PlatformResponse> {
-        // The host's: firmware images carry it, and so do those of the pod's Linux containers.
-        let mut response = api::PlatformResponse::new();
-        let platform = response.platform.mut_or_insert_default();
-        platform.os = "linux".to_owned();
-        platform.architecture = ARCHITECTURE.to_owned();
-        Ok(response)
-    }
-
-    fn stop_sandbox(
-        &self,
-        _: &TtrpcContext,
-        request: api::StopSandboxRequest,
-    ) -> Result<api::StopSandboxResponse> {
+    fn stop_sandbox(&self, request: &api::StopSandboxRequest) -> Result<api::StopSandboxResponse> {
         let grace = Duration::from_secs(request.timeout_secs.into());
         self.sandbox.stop_pod(&request.sandbox_id, grace)?;
         Ok(api::StopSandboxResponse::new())
     }
 
-    fn sandbox_status(
-        &self,
-        _: &TtrpcContext,
-        request: api::SandboxStatusRequest,
-    ) -> Result<api::SandboxStatusResponse> {
+    fn sandbox_status(&self, request: api::SandboxStatusRequest) -> Result<api::SandboxStatusResponse> {
         let pod = self.sandbox.pod(&request.sandbox_id)?;
         let mut response = api::SandboxStatusResponse {
             sandbox_id: request.sandbox_id,
@@ -121,26 +113,22 @@ impl sandbox_sync::Sandbox for SandboxService {
         Ok(response)
     }
 
-    fn ping_sandbox(&self, _: &TtrpcContext, request: api::PingRequest) -> Result<api::PingResponse> {
+    fn ping_sandbox(&self, request: &api::PingRequest) -> Result<api::PingResponse> {
         self.sandbox.pod(&request.sandbox_id)?;
         Ok(api::PingResponse::new())
     }
 
     fn shutdown_sandbox(
         &self,
-        context: &TtrpcContext,
-        request: api::ShutdownSandboxRequest,
+        call: &Call,
+        request: &api::ShutdownSandboxRequest,
     ) -> Result<api::ShutdownSandboxResponse> {
         self.sandbox.shut_down_pod(&request.sandbox_id)?;
-        self.end.come(context);
+        self.end.come(call);
         Ok(api::ShutdownSandboxResponse::new())
     }
 
-    fn sandbox_metrics(
-        &self,
-        _: &TtrpcContext,
-        request: api::SandboxMetricsRequest,
-    ) -> Result<api::SandboxMetricsResponse> {
+    fn sandbox_metrics(&self, request: api::SandboxMetricsRequest) -> Result<api::SandboxMetricsResponse> {
         self.sandbox.pod(&request.sandbox_id)?;
         let mut response = api::SandboxMetricsResponse::new();
         let metric = response.metrics.mut_or_insert_default();
@@ -149,6 +137,15 @@ impl sandbox_sync::Sandbox for SandboxService {
         metric.data = MessageField::some(metrics(self.sandbox.usage()));
         Ok(response)
     }
+}
+
+/// The host's: firmware images carry it, and so do those of the pod's Linux containers.
+fn platform() -> api::PlatformResponse {
+    let mut response = api::PlatformResponse::new();
+    let platform = response.platform.mut_or_insert_default();
+    platform.os = "linux".to_owned();
+    platform.architecture = ARCHITECTURE.to_owned();
+    response
 }
 
 /// In Go's words, as image indexes have it.

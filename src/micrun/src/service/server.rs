@@ -1,4 +1,4 @@
-//! The server: the ttrpc library's messages and methods on threads of our own.
+//! The server: the ttrpc library's messages on threads of our own.
 //!
 //! The library's own server, when it is shut down, forgets what it has received and not yet begun to answer. Here
 //! everything that was sent before the end is answered before the end. A connection holds two threads, one that reads
@@ -8,26 +8,22 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel as crossbeam;
 use nix::sys::socket::{Shutdown, shutdown};
 use ttrpc::proto::{
     Code, Codec, MESSAGE_HEADER_LENGTH, MESSAGE_LENGTH_MAX, MESSAGE_TYPE_REQUEST, MessageHeader, Request,
 };
-use ttrpc::{ConnectionContext, Error, TtrpcContext, context, get_status, send_response};
 
-use super::Methods;
+use super::Services;
+use super::call::Call;
 use crate::sys;
 use crate::vec_map::VecMap;
 
 /// Pause after a connection could not be accepted: memory or descriptors are short, and asking at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A message with its header.
-type Frame = (MessageHeader, Vec<u8>);
 
 /// A server that serves.
 #[derive(Debug)]
@@ -52,13 +48,13 @@ struct State {
 }
 
 impl Server {
-    /// Starts to serve `methods` to whoever connects.
-    pub fn start(listener: UnixListener, methods: Methods) -> io::Result<Server> {
+    /// Starts to serve `services` to whoever connects.
+    pub fn start(listener: UnixListener, services: Services) -> io::Result<Server> {
         let server = Server { listener: Arc::new(listener), connections: Arc::default() };
         let (listener, connections) = (server.listener.clone(), server.connections.clone());
-        let methods = Arc::new(methods);
+        let services = Arc::new(services);
         let accept = move || {
-            accept(&listener, &connections, &methods);
+            accept(&listener, &connections, &services);
             connections.close();
         };
         sys::spawn("listener", accept)?;
@@ -78,10 +74,10 @@ impl Server {
 }
 
 /// Accepts connections until the listener is shut down.
-fn accept(listener: &UnixListener, connections: &Arc<Connections>, methods: &Arc<Methods>) {
+fn accept(listener: &UnixListener, connections: &Arc<Connections>, services: &Arc<Services>) {
     loop {
         match listener.accept() {
-            Ok((stream, _)) => connections.admit(stream, methods),
+            Ok((stream, _)) => connections.admit(stream, services),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return,
             Err(error) => {
                 log::warn!("accepting a connection: {error}");
@@ -93,12 +89,12 @@ fn accept(listener: &UnixListener, connections: &Arc<Connections>, methods: &Arc
 
 impl Connections {
     /// Serves a connection on a thread of its own.
-    fn admit(self: &Arc<Self>, stream: UnixStream, methods: &Arc<Methods>) {
+    fn admit(self: &Arc<Self>, stream: UnixStream, services: &Arc<Services>) {
         let (number, stream) = (stream.as_raw_fd(), Arc::new(stream));
         self.state.lock().unwrap().open.insert(number, stream.clone());
-        let (connections, methods) = (self.clone(), methods.clone());
+        let (connections, services) = (self.clone(), services.clone());
         let serve = move || {
-            let served = serve(&stream, &methods);
+            let served = serve(&stream, &services);
             connections.remove(number);
             served.unwrap_or_else(|error| log::warn!("a connection: {error}"));
         };
@@ -126,26 +122,24 @@ impl Connections {
 }
 
 /// Answers requests until the client ends the connection and everything is answered.
-fn serve(stream: &Arc<UnixStream>, methods: &Arc<Methods>) -> io::Result<()> {
+fn serve(stream: &Arc<UnixStream>, services: &Services) -> io::Result<()> {
     let (answers, queue) = channel();
-    // Nothing is ever sent there: a request whose client is gone sees that the other end is dropped.
-    let (_present, gone) = crossbeam::bounded(0);
-    let conversation = Conversation { number: stream.as_raw_fd(), answers, gone, context: Arc::default() };
+    let caller = Arc::new(());
+    let conversation = Conversation { number: stream.as_raw_fd(), answers, caller: Arc::downgrade(&caller) };
     let writing = stream.clone();
     let writer = sys::spawn("answers", move || write(&writing, &queue))?;
     while let Some(frame) = read(&mut &**stream) {
-        conversation.dispatch(frame, methods);
+        conversation.dispatch(frame, services);
     }
-    drop((conversation, _present));
+    drop((conversation, caller));
     // It ends with the last request that may still be answered.
     let _ = writer.join();
     Ok(())
 }
 
 /// Writes answers until nobody can give any more, or the client does not take them.
-fn write(mut stream: &UnixStream, queue: &Receiver<Frame>) {
-    for (header, body) in queue {
-        let frame = [Vec::from(header), body].concat();
+fn write(mut stream: &UnixStream, queue: &Receiver<Vec<u8>>) {
+    for frame in queue {
         if stream.write_all(&frame).is_err() {
             return;
         }
@@ -170,64 +164,47 @@ pub(super) fn read(stream: &mut dyn Read) -> Option<(MessageHeader, Option<Vec<u
 /// What the requests of one connection share.
 struct Conversation {
     number: RawFd,
-    answers: Sender<Frame>,
-    gone: crossbeam::Receiver<()>,
-    context: Arc<ConnectionContext>,
+    answers: Sender<Vec<u8>>,
+    caller: Weak<()>,
 }
 
 impl Conversation {
     /// Has a request answered on a thread of its own.
-    fn dispatch(&self, (header, body): (MessageHeader, Option<Vec<u8>>), methods: &Arc<Methods>) {
+    fn dispatch(&self, (header, body): (MessageHeader, Option<Vec<u8>>), services: &Services) {
         // Other types belong to streaming methods, of which there are none.
         if header.type_ != MESSAGE_TYPE_REQUEST {
             return;
         }
-        let refuse = |code, why: String| refuse(&self.answers, &self.context, header.stream_id, code, why);
         let Some(body) = body else {
-            let (len, most) = (header.length, MESSAGE_LENGTH_MAX);
-            return refuse(
-                Code::RESOURCE_EXHAUSTED,
-                format!("request of {len} bytes, at most {most} are allowed"),
-            );
+            let why = format!("request of {} bytes, at most {MESSAGE_LENGTH_MAX} are allowed", header.length);
+            return self.call(header, 0).refuse(Code::RESOURCE_EXHAUSTED, why);
         };
         let request = match Request::decode(&body) {
             Ok(request) => request,
-            Err(error) => return refuse(Code::INVALID_ARGUMENT, format!("request: {error}")),
+            Err(error) => {
+                return self.call(header, 0).refuse(Code::INVALID_ARGUMENT, format!("request: {error}"));
+            }
         };
-        let path = format!("/{}/{}", request.service, request.method);
-        if !methods.contains_key(&path) {
-            return refuse(Code::UNIMPLEMENTED, format!("there is no method {path}"));
-        }
-        let context = TtrpcContext {
-            fd: self.number,
-            cancel_rx: self.gone.clone(),
-            mh: header,
-            res_tx: self.answers.clone(),
-            metadata: context::from_pb(&request.metadata),
-            timeout_nano: request.timeout_nano,
-            conn_ctx: self.context.clone(),
+        let call = self.call(header, request.timeout_nano);
+        let Some((_, service)) = services.iter().find(|(name, _)| *name == request.service) else {
+            return call.refuse(Code::UNIMPLEMENTED, format!("there is no service {}", request.service));
         };
-        let methods = methods.clone();
-        if let Err(error) = sys::spawn("request", move || call(&methods, &path, context, request)) {
-            refuse(Code::UNAVAILABLE, format!("a thread for the request: {error}"));
+        let service = service.clone();
+        if let Err(error) = sys::spawn("request", move || service.serve(&request, call)) {
+            let why = format!("a thread for the request: {error}");
+            self.call(header, 0).refuse(Code::UNAVAILABLE, why);
         }
     }
-}
 
-/// Calls a method, which answers by itself unless it does not understand the message.
-fn call(methods: &Methods, path: &str, context: TtrpcContext, request: Request) {
-    let Some(method) = methods.get(path) else { return };
-    let (answers, connection, stream) =
-        (context.res_tx.clone(), context.conn_ctx.clone(), context.mh.stream_id);
-    if let Err(error) = method.handler(context, request) {
-        refuse(&answers, &connection, stream, Code::INVALID_ARGUMENT, format!("{path}: {error}"));
+    fn call(&self, header: MessageHeader, timeout: i64) -> Call {
+        Call {
+            connection: self.number,
+            timeout,
+            stream: header.stream_id,
+            answers: self.answers.clone(),
+            caller: self.caller.clone(),
+        }
     }
-}
-
-fn refuse(answers: &Sender<Frame>, connection: &ConnectionContext, stream: u32, code: Code, why: String) {
-    let response = Error::RpcStatus(get_status(code, why)).into();
-    // Fails only if the connection is gone.
-    let _ = send_response(stream, response, answers.clone(), connection);
 }
 
 #[cfg(test)]
@@ -236,8 +213,8 @@ mod tests {
 
     use tempfile::TempDir;
     use ttrpc::proto::{MESSAGE_TYPE_DATA, Response};
-    use ttrpc::{MethodHandler, Result};
 
+    use super::super::call::{Service, unknown};
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -245,15 +222,13 @@ mod tests {
     /// Answers with what it was sent, when it is allowed to.
     struct Echo(Arc<Mutex<()>>);
 
-    impl MethodHandler for Echo {
-        fn handler(&self, context: TtrpcContext, request: Request) -> Result<()> {
-            if request.payload == b"bad" {
-                return Err(Error::Others("no message".to_owned()));
+    impl Service for Echo {
+        fn serve(&self, request: &Request, call: Call) {
+            if request.method != "Echo" {
+                return call.answer(Err(unknown(request)));
             }
             drop(self.0.lock().unwrap());
-            let status = Some(get_status(Code::OK, "")).into();
-            let response = Response { status, payload: request.payload, ..Response::default() };
-            context.respond(context.mh.stream_id, response)
+            call.answer(Ok(request.payload.clone()));
         }
     }
 
@@ -268,10 +243,9 @@ mod tests {
         fn new() -> Setting {
             let dir = TempDir::new().expect("a directory");
             let permission = Arc::new(Mutex::new(()));
-            let mut methods = Methods::new();
-            methods.insert("/a.B/Echo".to_owned(), Box::new(Echo(permission.clone())));
+            let services: Services = vec![("a.B", Arc::new(Echo(permission.clone())))];
             let listener = UnixListener::bind(dir.path().join("s")).expect("bound");
-            Setting { server: Server::start(listener, methods).expect("started"), permission, dir }
+            Setting { server: Server::start(listener, services).expect("started"), permission, dir }
         }
 
         fn connect(&self) -> UnixStream {
@@ -307,8 +281,6 @@ mod tests {
         assert_eq!(answer(&stream), Some((1, Code::UNIMPLEMENTED, vec![])));
         send(&stream, MessageHeader::new_request(3, 4), &[0xff; 4]);
         assert_eq!(answer(&stream), Some((3, Code::INVALID_ARGUMENT, vec![])));
-        ask(&stream, 5, "Echo", b"bad");
-        assert_eq!(answer(&stream), Some((5, Code::INVALID_ARGUMENT, vec![])));
         let long = vec![0; MESSAGE_LENGTH_MAX + 1];
         send(&stream, MessageHeader::new_request(7, long.len() as u32), &long);
         assert_eq!(answer(&stream), Some((7, Code::RESOURCE_EXHAUSTED, vec![])));

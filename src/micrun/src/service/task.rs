@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use containerd_shim_protos::Task;
 use containerd_shim_protos::api;
-use containerd_shim_protos::protobuf::{Message, MessageField};
-use ttrpc::{Result, TtrpcContext};
+use containerd_shim_protos::protobuf::MessageField;
+use ttrpc::proto::Request;
 
+use super::call::{Call, Register, Service, encoded, parse, reply, unknown};
 use super::convert;
 use super::end::End;
 use super::metrics::metrics;
-use super::wait::{Register, parse};
 use crate::container::{Container, State, pid};
 use crate::error::Error;
 use crate::reactor::Ended;
 use crate::sandbox::Sandbox;
+
+type Result<T> = std::result::Result<T, Error>;
 
 const NO_EXEC: &str = "an rtos has no processes to exec: use its console (attach)";
 const NO_CHECKPOINT: &str = "a core cannot be checkpointed: stop the container and start a new one";
@@ -32,14 +33,14 @@ impl TaskService {
     }
 
     /// The container that a Wait is about.
-    pub(super) fn waited(&self, payload: &[u8]) -> Result<Register> {
-        let request: api::WaitRequest = parse(payload)?;
+    fn waited(&self, request: &Request) -> ttrpc::Result<Register> {
+        let request: api::WaitRequest = parse(request)?;
         let container = self.container(&request.id, &request.exec_id)?;
         Ok(Box::new(move |waiter| container.wait(waiter)))
     }
 
     /// The container that a request is about. Every exec id is unknown, as Exec makes none.
-    fn container(&self, id: &str, exec_id: &str) -> std::result::Result<Arc<Container>, Error> {
+    fn container(&self, id: &str, exec_id: &str) -> Result<Arc<Container>> {
         let container = self.sandbox.get(id)?;
         if exec_id.is_empty() { Ok(container) } else { Err(Error::NotFound(format!("{id}/{exec_id}"))) }
     }
@@ -50,38 +51,57 @@ fn empty() -> api::Empty {
 }
 
 /// The answer to Wait.
-pub(super) fn wait_response(ended: Ended) -> Vec<u8> {
-    let response = api::WaitResponse {
+fn wait_response(ended: Ended) -> Vec<u8> {
+    encoded(&api::WaitResponse {
         exit_status: ended.status,
         exited_at: convert::timestamp(ended.at),
         ..Default::default()
-    };
-    // Writing to memory fails only for messages over 2 GiB.
-    response.write_to_bytes().unwrap_or_default()
+    })
 }
 
-/// All methods but Wait, which is registered by hand.
-impl Task for TaskService {
-    fn create(
-        &self,
-        context: &TtrpcContext,
-        request: api::CreateTaskRequest,
-    ) -> Result<api::CreateTaskResponse> {
+impl Service for TaskService {
+    fn serve(&self, request: &Request, call: Call) {
+        let answer = match request.method.as_str() {
+            "Create" => reply(request, |request| self.create(&call, request)),
+            "Start" => reply(request, |request| self.start(&request)),
+            "State" => reply(request, |request| self.state(request)),
+            "Kill" => reply(request, |request| self.kill(&request)),
+            "Wait" => return call.wait(self.waited(request), wait_response),
+            "Delete" => reply(request, |request| self.delete(&request)),
+            "Pids" => reply(request, |request| self.pids(&request)),
+            "Connect" => reply(request, |request| self.connect(&call, request)),
+            "ResizePty" => reply(request, |request| self.resize_pty(&request)),
+            "CloseIO" => reply(request, |request| self.close_io(&request)),
+            "Stats" => reply(request, |request| self.stats(&request)),
+            "Pause" => reply(request, |request| self.pause(&request)),
+            "Resume" => reply(request, |request| self.resume(&request)),
+            "Update" => reply(request, |request| self.update(request)),
+            "Shutdown" => reply(request, |_: api::ShutdownRequest| Ok(self.shutdown(&call))),
+            "Exec" => Err(Error::Unsupported(NO_EXEC).into()),
+            "Checkpoint" => Err(Error::Unsupported(NO_CHECKPOINT).into()),
+            _ => Err(unknown(request)),
+        };
+        call.answer(answer);
+    }
+}
+
+impl TaskService {
+    fn create(&self, call: &Call, request: api::CreateTaskRequest) -> Result<api::CreateTaskResponse> {
         if !request.checkpoint.is_empty() {
-            return Err(Error::Unsupported(NO_CHECKPOINT).into());
+            return Err(Error::Unsupported(NO_CHECKPOINT));
         }
-        let pid = self.sandbox.create(convert::request(request, context.timeout_nano))?;
+        let pid = self.sandbox.create(convert::request(request, call.timeout))?;
         Ok(api::CreateTaskResponse { pid, ..Default::default() })
     }
 
-    fn start(&self, _: &TtrpcContext, request: api::StartRequest) -> Result<api::StartResponse> {
+    fn start(&self, request: &api::StartRequest) -> Result<api::StartResponse> {
         let container = self.container(&request.id, &request.exec_id)?;
         container.start()?;
         self.sandbox.share_cpus();
         Ok(api::StartResponse { pid: container.pid, ..Default::default() })
     }
 
-    fn state(&self, _: &TtrpcContext, request: api::StateRequest) -> Result<api::StateResponse> {
+    fn state(&self, request: api::StateRequest) -> Result<api::StateResponse> {
         let container = self.container(&request.id, &request.exec_id)?;
         let mut response = api::StateResponse {
             id: request.id,
@@ -107,43 +127,43 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    fn kill(&self, _: &TtrpcContext, request: api::KillRequest) -> Result<api::Empty> {
+    fn kill(&self, request: &api::KillRequest) -> Result<api::Empty> {
         self.container(&request.id, &request.exec_id)?.kill(request.signal)?;
         Ok(empty())
     }
 
-    fn delete(&self, _: &TtrpcContext, request: api::DeleteRequest) -> Result<api::DeleteResponse> {
+    fn delete(&self, request: &api::DeleteRequest) -> Result<api::DeleteResponse> {
         let pid = self.container(&request.id, &request.exec_id)?.pid;
         Ok(convert::delete_response(pid, self.sandbox.delete(&request.id)?))
     }
 
-    fn pids(&self, _: &TtrpcContext, request: api::PidsRequest) -> Result<api::PidsResponse> {
+    fn pids(&self, request: &api::PidsRequest) -> Result<api::PidsResponse> {
         let pid = self.container(&request.id, "")?.pid;
         let process = api::ProcessInfo { pid, ..Default::default() };
         Ok(api::PidsResponse { processes: vec![process], ..Default::default() })
     }
 
-    fn connect(&self, context: &TtrpcContext, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
+    fn connect(&self, call: &Call, request: api::ConnectRequest) -> Result<api::ConnectResponse> {
         let task_pid = self.container(&request.id, "").map_or(0, |container| container.pid);
         if !self.sandbox.knows(&request.id) {
             // A restarted containerd asks for what its predecessor had not created yet, or had just deleted. It drops
             // what is not found, and nobody else would end a server without containers.
             if self.sandbox.close() {
-                self.end.come(context);
+                self.end.come(call);
             }
-            return Err(Error::NotFound(request.id).into());
+            return Err(Error::NotFound(request.id));
         }
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Ok(api::ConnectResponse { shim_pid: pid(), task_pid, version, ..Default::default() })
     }
 
-    fn resize_pty(&self, _: &TtrpcContext, request: api::ResizePtyRequest) -> Result<api::Empty> {
+    fn resize_pty(&self, request: &api::ResizePtyRequest) -> Result<api::Empty> {
         // The console is a byte stream without a size.
         self.container(&request.id, &request.exec_id)?;
         Ok(empty())
     }
 
-    fn close_io(&self, _: &TtrpcContext, request: api::CloseIORequest) -> Result<api::Empty> {
+    fn close_io(&self, request: &api::CloseIORequest) -> Result<api::Empty> {
         let container = self.container(&request.id, &request.exec_id)?;
         if request.stdin {
             container.close_input();
@@ -151,38 +171,30 @@ impl Task for TaskService {
         Ok(empty())
     }
 
-    fn stats(&self, _: &TtrpcContext, request: api::StatsRequest) -> Result<api::StatsResponse> {
+    fn stats(&self, request: &api::StatsRequest) -> Result<api::StatsResponse> {
         let container = self.container(&request.id, "")?;
         let usage = if container.is_pod() { self.sandbox.usage() } else { container.usage() };
         Ok(api::StatsResponse { stats: MessageField::some(metrics(usage)), ..Default::default() })
     }
 
-    fn shutdown(&self, context: &TtrpcContext, _: api::ShutdownRequest) -> Result<api::Empty> {
+    fn shutdown(&self, call: &Call) -> api::Empty {
         if self.sandbox.close() {
-            self.end.come(context);
+            self.end.come(call);
         }
-        Ok(empty())
+        empty()
     }
 
-    fn pause(&self, _: &TtrpcContext, request: api::PauseRequest) -> Result<api::Empty> {
+    fn pause(&self, request: &api::PauseRequest) -> Result<api::Empty> {
         self.container(&request.id, "")?.pause()?;
         Ok(empty())
     }
 
-    fn resume(&self, _: &TtrpcContext, request: api::ResumeRequest) -> Result<api::Empty> {
+    fn resume(&self, request: &api::ResumeRequest) -> Result<api::Empty> {
         self.container(&request.id, "")?.resume()?;
         Ok(empty())
     }
 
-    fn checkpoint(&self, _: &TtrpcContext, _: api::CheckpointTaskRequest) -> Result<api::Empty> {
-        Err(Error::Unsupported(NO_CHECKPOINT).into())
-    }
-
-    fn exec(&self, _: &TtrpcContext, _: api::ExecProcessRequest) -> Result<api::Empty> {
-        Err(Error::Unsupported(NO_EXEC).into())
-    }
-
-    fn update(&self, _: &TtrpcContext, request: api::UpdateTaskRequest) -> Result<api::Empty> {
+    fn update(&self, request: api::UpdateTaskRequest) -> Result<api::Empty> {
         let container = self.container(&request.id, "")?;
         container.update(&convert::resources(request)?)?;
         self.sandbox.share_cpus();

@@ -20,9 +20,7 @@ use crate::pedestal::nursery::{self, Chore, Nursery};
 use crate::queue::Receiver;
 use crate::reactor::Reactor;
 use crate::sandbox::Sandbox;
-use crate::service::{
-    End, Methods, OnShutdown, SandboxService, Server, TaskService, publish, sandbox_methods, task_methods,
-};
+use crate::service::{End, OnShutdown, SandboxService, Server, Services, TaskService, publish, services};
 use crate::sys;
 
 /// Descriptor of the listening socket in the server, as in containerd's own library.
@@ -86,7 +84,7 @@ impl Serving {
         let socket = socket_path(&listener);
         let end = Arc::new(End::new(on_shutdown(nursery, socket.clone())));
         let server =
-            Server::start(listener, methods(&sandbox, &end)).map_err(|error| format!("server: {error}"))?;
+            Server::start(listener, answers(&sandbox, &end)).map_err(|error| format!("server: {error}"))?;
         Ok(Serving { server, sandbox, socket, events, chores })
     }
 
@@ -118,12 +116,9 @@ fn forgotten(sandbox: &Sandbox, socket: Option<&Path>) -> bool {
 }
 
 /// All that the server answers.
-fn methods(sandbox: &Arc<Sandbox>, end: &Arc<End>) -> Methods {
-    let tasks = Arc::new(TaskService::new(sandbox.clone(), end.clone()));
-    let pods = Arc::new(SandboxService::new(sandbox.clone(), end.clone()));
-    let mut methods = task_methods(&tasks);
-    methods.extend(sandbox_methods(&pods));
-    methods
+fn answers(sandbox: &Arc<Sandbox>, end: &Arc<End>) -> Services {
+    let tasks = TaskService::new(sandbox.clone(), end.clone());
+    services(tasks, SandboxService::new(sandbox.clone(), end.clone()))
 }
 
 /// From now on a `start` of this group makes a new server.

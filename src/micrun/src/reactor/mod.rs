@@ -4,7 +4,10 @@
 //! of them gives the [`Session`] it belongs to a turn, in which it does all that can be done without waiting. Streams
 //! are watched edge-triggered, so there is no "interested in" state to keep. An idle reactor sleeps without a timer.
 
+mod drain;
+mod patience;
 mod session;
+mod status;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -14,32 +14,13 @@ use crate::queue::Sender;
 use crate::reactor::Waker;
 use crate::settings::Settings;
 use openamp::Violation;
-use openamp::state::Report;
 
-/// While something is owed: first look again after this, then twice as long each time (a lost kick is made up for).
-const FIRST_LOOK: Duration = Duration::from_millis(8);
-/// The longest interval. A running remote that answers nothing for that long is not asked any more.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+use super::drain::Drain;
+use super::patience::Patience;
+use super::status::{self, Asked};
+
 /// A core whose firmware announced its end is off this soon, or power is cut.
 const OFF_DEADLINE: Duration = Duration::from_secs(2);
-/// How long the last output is offered to a reader that does not take it.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
-/// A reader that takes nothing for this long is not waited for with the news of the end.
-const STALL: Duration = Duration::from_millis(100);
-/// How often it is looked whether the reader took something: only a full FIFO tells.
-const DRAIN_LOOK: Duration = Duration::from_millis(2);
-
-/// Exit status of a container whose firmware faulted or broke the protocol: 128 + SIGSEGV, as a shell would say it.
-const STATUS_FAULT: u32 = 128 + libc::SIGSEGV as u32;
-/// Exit status after an orderly power-off that was asked for and that the firmware did not comment.
-const STATUS_TERMINATED: u32 = 128 + libc::SIGTERM as u32;
-/// Exit status after SIGKILL.
-const STATUS_KILLED: u32 = 128 + libc::SIGKILL as u32;
-/// Exit status after a reset of the whole board that the firmware did not comment: something to start again.
-const STATUS_RESET: u32 = 1;
-/// Exit status if the machine itself failed, or its end is unknown.
-const STATUS_LOST: u32 = 255;
-
 /// How a container ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -61,80 +42,6 @@ enum Phase {
     },
     Draining(Drain),
     Gone,
-}
-
-/// The last output on its way to the reader.
-///
-/// The end is told when the reader has everything or does not read: clients (`ctr`) stop reading at the news, whatever
-/// the FIFO still holds.
-#[derive(Debug)]
-struct Drain {
-    ended: Ended,
-    /// Bytes that the reader had not taken at the last look.
-    unread: usize,
-    /// When the reader last took something.
-    taken: Instant,
-    /// The next look.
-    next: Instant,
-    until: Instant,
-}
-
-impl Drain {
-    fn new(status: u32, now: Instant) -> Drain {
-        let ended = Ended { status, at: SystemTime::now() };
-        Drain { ended, unread: 0, taken: now, next: now, until: now + DRAIN_DEADLINE }
-    }
-
-    /// Notes what is left to read, and whether there was more to come; true if somebody reads.
-    fn look(&mut self, unread: usize, moved: bool, now: Instant) -> bool {
-        if moved || unread != self.unread {
-            self.unread = unread;
-            self.taken = now;
-        }
-        self.next = self.until.min(now + DRAIN_LOOK);
-        unread > 0 && now < self.until && now.saturating_duration_since(self.taken) < STALL
-    }
-}
-
-/// Looks again at growing intervals as long as something is owed.
-#[derive(Debug)]
-struct Patience {
-    /// `None` when patience is exhausted.
-    next: Option<Instant>,
-    interval: Duration,
-}
-
-impl Patience {
-    fn new(now: Instant) -> Patience {
-        Patience { next: Some(now + FIRST_LOOK), interval: FIRST_LOOK }
-    }
-}
-
-/// Why the firmware was asked to power itself off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// By a signal.
-    Signal,
-    /// Its console has been silent for too long.
-    Silence,
-}
-
-impl Asked {
-    /// The exit status after an orderly power-off that the firmware did not comment.
-    fn status(self) -> u32 {
-        match self {
-            Asked::Signal => STATUS_TERMINATED,
-            Asked::Silence => 0,
-        }
-    }
-
-    /// The exit status if power had to be cut.
-    fn status_forced(self) -> u32 {
-        match self {
-            Asked::Signal => STATUS_KILLED,
-            Asked::Silence => 0,
-        }
-    }
 }
 
 /// Called once with how a container ended, from the reactor's thread; must not block.
@@ -275,13 +182,13 @@ impl Session {
 
     pub(super) fn cut_power(&mut self) {
         self.cut = true;
-        self.finish(STATUS_KILLED);
+        self.finish(status::KILLED);
     }
 
     /// Tells of the end although nobody watches it. The core ends with the session, which may take its time.
     pub(super) fn give_up(mut self) {
         if let Some(on_end) = self.on_end.take() {
-            on_end(Ended { status: STATUS_LOST, at: SystemTime::now() });
+            on_end(Ended { status: status::LOST, at: SystemTime::now() });
         }
         thread::spawn(move || drop(self));
     }
@@ -382,21 +289,9 @@ impl Session {
         self.finish(status);
     }
 
-    /// The exit status that an orderly power-off means.
-    fn status_when_off(&self) -> u32 {
-        match self.remote.report() {
-            Some(Report::Exit(status)) => status.into(),
-            Some(Report::Fault(number)) => {
-                log::error!("the firmware reports fault {number:#x}");
-                STATUS_FAULT
-            }
-            None => self.asked.map_or(0, Asked::status),
-        }
-    }
-
     fn poisoned(&mut self, violation: &Violation) {
         log::error!("the remote broke the protocol: {violation}");
-        self.finish(STATUS_FAULT);
+        self.finish(status::FAULT);
     }
 
     /// Ends the machine; the first status stands.
@@ -413,7 +308,7 @@ impl Session {
     fn bury(&mut self, death: Death, now: Instant) {
         let status = match self.phase {
             Phase::Ending { status } => status,
-            Phase::Running | Phase::PoweringOff { .. } => self.status_of(death),
+            Phase::Running | Phase::PoweringOff { .. } => status::of(death, self.remote.report(), self.asked),
             Phase::Draining(_) | Phase::Gone => return,
         };
         self.phase = Phase::Draining(Drain::new(status, now));
@@ -422,30 +317,6 @@ impl Session {
             output.hurry();
         }
         self.woken = true;
-    }
-
-    fn status_of(&self, death: Death) -> u32 {
-        match death {
-            Death::Reset if self.asked.is_none() && self.remote.report().is_none() => {
-                log::error!("the firmware reset the board, which ends its container");
-                STATUS_RESET
-            }
-            Death::PoweredOff | Death::Reset => self.status_when_off(),
-            Death::Signal(signal) => {
-                log::error!("signal {signal} ended the emulator");
-                128 + signal as u32
-            }
-            Death::Failed(code) => {
-                log::error!("the emulator failed with code {code}");
-                STATUS_LOST
-            }
-            Death::Exited(status) => status.into(),
-            Death::Crashed => {
-                log::error!("the firmware crashed");
-                STATUS_FAULT
-            }
-            Death::Lost => STATUS_LOST,
-        }
     }
 
     /// Gives the last output to the reader, until it has all or there is no time left; tells of the end, and closes
@@ -491,12 +362,9 @@ impl Session {
         }
         let running = matches!(self.phase, Phase::Running);
         let patience = self.patience.get_or_insert_with(|| Patience::new(now));
-        if patience.next.is_none_or(|next| now < next) {
+        if !patience.is_due(watched || !running, now) {
             return;
         }
-        let exhausted = running && !watched && patience.interval == LAST_LOOK;
-        patience.interval = (patience.interval * 2).min(LAST_LOOK);
-        patience.next = (!exhausted).then(|| now + patience.interval);
         // Not to a core whose firmware announced its end by itself: that has nothing more to hear.
         if owed && (running || self.asked.is_some()) {
             self.remote.kick();
@@ -507,5 +375,10 @@ impl Session {
             log::warn!("the core is off, without a word of its firmware");
             self.finish(self.status_when_off());
         }
+    }
+
+    /// The exit status that an orderly power-off means.
+    fn status_when_off(&self) -> u32 {
+        status::when_off(self.remote.report(), self.asked)
     }
 }

@@ -110,17 +110,19 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
 }
 
 /// What bitbake demands of the machine, and what takes the place of packages that it would build.
-const FOR_BITBAKE: [&str; 24] = [
+const FOR_BITBAKE: [&str; 26] = [
     "apt-utils",
     "bzip2",
     "chrpath",
     "cpio",
+    "device-tree-compiler",
     "diffstat",
     "e2fsprogs",
     "file",
     "g++",
     "gawk",
     "gcc",
+    "gcc-aarch64-linux-gnu",
     "git",
     "libc6-dev",
     "locales",

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::tree::Build;
-use super::{Ground, timed};
+use super::{Ground, HOST_TOOLS, timed};
+use crate::layer::LAYER;
 use crate::sh;
 
 /// What is built; the rest is needed for it.
@@ -15,11 +16,11 @@ const TARGETS: [&str; 3] = ["micrun-firmware-hello", "micrun-rootfs", "nativesdk
 impl Ground {
     /// Builds, in two places if asked, and gives the root file system.
     pub(super) fn build(&self) -> Result<PathBuf> {
-        let first = self.real("build", &[], "")?;
+        let first = self.real("build", &[LAYER, HOST_TOOLS], "")?;
         timed("building", || sh::run(first.bitbake().args(TARGETS)))?;
         let digests = products(&first)?;
         if self.wish.twice {
-            let second = self.real("build-elsewhere", &[], "")?;
+            let second = self.real("build-elsewhere", &[LAYER, HOST_TOOLS], "")?;
             timed("building elsewhere", || sh::run(second.bitbake().args(TARGETS)))?;
             let again = products(&second)?;
             if digests != again {
@@ -36,7 +37,7 @@ impl Ground {
         let table =
             "micrun-image-builder: firmware: resource table: carveout \"frames\" (0x10000000..0x10001000)";
         let segment = "micrun-image-builder: firmware: segment 0 (0x7a000000..";
-        let build = self.real("build", &[], "")?;
+        let build = self.real("build", &[LAYER, HOST_TOOLS], "")?;
         for (board, reason) in [("qemu-arm64", table), ("hieulerpi", segment)] {
             let mut bitbake = build.bitbake();
             bitbake.arg("misfit-firmware").env("MICRUN_BOARD", board);

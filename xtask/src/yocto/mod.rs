@@ -18,7 +18,7 @@ use anyhow::Result;
 
 use self::arguments::Wish;
 use self::tree::{Build, Tree};
-use crate::layer::LAYER;
+use crate::setup::kernel::{BuildRoot, OLDEST};
 use crate::sh::Steps;
 use crate::workspace::Workspace;
 use crate::{dist, setup};
@@ -46,9 +46,11 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let downloads = directory.join("downloads");
     steps.next("packing the Rust toolchain as its project does");
     toolchain::pack(&downloads)?;
-    steps.next("unpacking Debian's containerd and busybox for the image");
+    steps.next("unpacking Debian's containerd, busybox and kernel headers");
     let prebuilt = prebuilt::unpack(&workspace.tools())?;
-    let ground = Ground { tree: Tree { oe_core, bitbake }, workspace, directory, downloads, prebuilt, wish };
+    let kernel = OLDEST.root(&workspace.tools())?;
+    let tree = Tree { oe_core, bitbake };
+    let ground = Ground { tree, workspace, directory, downloads, prebuilt, kernel, wish };
     steps.next("beside openEuler's recipes");
     ground.guest()?;
     steps.next("building");
@@ -75,6 +77,8 @@ struct Ground {
     downloads: PathBuf,
     /// The beginning of the root file system.
     prebuilt: PathBuf,
+    /// For modules.
+    kernel: BuildRoot,
     wish: Wish,
 }
 
@@ -84,15 +88,18 @@ impl Ground {
         layers.iter().map(|layer| self.workspace.root.join(layer)).collect()
     }
 
-    /// The directory of a build that takes what is not micrun's from the machine and from Debian.
+    /// The directory of a build that takes what is not micrun's from the machine and from Debian. [`HOST_TOOLS`] is among
+    /// `layers`.
     fn real(&self, name: &str, layers: &[&str], settings: &str) -> Result<Build<'_>> {
-        let settings = format!(
-            "MACHINE ?= \"qemuarm64\"\nDISTRO = \"micrun-test\"\nDL_DIR = \"{}\"\nMICRUN_PREBUILT = \"{}\"\n{settings}",
-            self.downloads.display(),
-            self.prebuilt.display()
-        );
-        let layers = self.ours(&[&[LAYER, HOST_TOOLS], layers].concat());
-        Build::new(&self.tree, &self.directory, name, &layers, &settings)
+        let values = [
+            ("DL_DIR", self.downloads.display().to_string()),
+            ("MICRUN_PREBUILT", self.prebuilt.display().to_string()),
+            ("MICRUN_KERNEL", self.kernel.path.display().to_string()),
+            ("MICRUN_KERNEL_RELEASE", self.kernel.release().to_owned()),
+        ];
+        let values = values.map(|(name, value)| format!("{name} = \"{value}\"\n")).concat();
+        let settings = format!("MACHINE ?= \"qemuarm64\"\nDISTRO = \"micrun-test\"\n{values}{settings}");
+        Build::new(&self.tree, &self.directory, name, &self.ours(layers), &settings)
     }
 }
 

@@ -15,6 +15,7 @@ mod ctr;
 mod docker;
 mod image;
 mod leaks;
+pub mod limits;
 mod process;
 mod pty;
 mod testbed;

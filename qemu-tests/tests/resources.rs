@@ -16,27 +16,13 @@ use containerd_shim_protos::ttrpc::{Code, Error, context};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use qemu_tests::by_hand::{DEADLINE, Server, address, bundle, call, output};
+use qemu_tests::limits::{cpus_of, two_cpus};
 use qemu_tests::{Artifacts, Process};
 use tempfile::TempDir;
 
 /// containerd's name for OCI's `LinuxResources` in JSON.
 const RESOURCES: &str = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
 const ID: &str = "c1";
-
-/// The first and the last CPU that this machine lets us have; the same one if there is only one.
-fn two_cpus() -> [String; 2] {
-    let allowed = cpus_of(Path::new("/proc/self")).expect("we run");
-    let number = |end: Option<&str>| end.expect("a cpu").to_owned();
-    let between = [',', '-'];
-    [number(allowed.split(between).next()), number(allowed.rsplit(between).next())]
-}
-
-/// The CPUs that a process or thread may use, from its directory in `/proc`; `None` if it has ended.
-fn cpus_of(directory: &Path) -> Option<String> {
-    let status = fs::read_to_string(directory.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    Some(line.expect("a list").trim().to_owned())
-}
 
 /// OCI resources with these CPUs.
 fn with_cpus(cpus: &str) -> String {
@@ -114,9 +100,7 @@ impl Container {
         let shim = Server::pid(self.bundle.path());
         let is_it = |process: &Process| process.parent == shim && process.name.starts_with("qemu-system-");
         let emulator = Process::all().into_iter().find(is_it).expect("an emulator").pid;
-        let threads = fs::read_dir(format!("/proc/{emulator}/task")).expect("it runs");
-        // A thread may end between two looks.
-        threads.filter_map(|thread| cpus_of(&thread.ok()?.path())).collect()
+        cpus_of(emulator).expect("it runs")
     }
 
     /// A file of its group; the two versions name it differently.
@@ -157,7 +141,7 @@ impl Drop for Container {
 fn a_running_core_moves_to_other_cpus() {
     let container = Container::create("{}");
     container.start();
-    let [first, last] = two_cpus();
+    let [first, last] = two_cpus().expect("a list");
     for cpu in [&last, &first] {
         container.update(RESOURCES, &with_cpus(cpu)).expect("updated");
         container.assert_pinned(cpu);
@@ -170,7 +154,7 @@ fn a_running_core_moves_to_other_cpus() {
 
 #[test]
 fn a_created_core_starts_on_the_cpus_it_was_last_given() {
-    let [first, last] = two_cpus();
+    let [first, last] = two_cpus().expect("a list");
     let container = Container::create(&with_cpus(&first));
     container.update(RESOURCES, &with_cpus(&last)).expect("remembered");
     container.update(RESOURCES, &with_cpus("")).expect("nothing to do");
@@ -180,7 +164,7 @@ fn a_created_core_starts_on_the_cpus_it_was_last_given() {
 
 #[test]
 fn a_core_starts_on_the_cpus_of_its_specification() {
-    let [_, cpu] = two_cpus();
+    let [_, cpu] = two_cpus().expect("a list");
     let container = Container::create(&with_cpus(&cpu));
     container.start();
     container.assert_pinned(&cpu);
@@ -193,7 +177,7 @@ fn what_the_container_was_made_with_may_be_said_again() {
         r#"{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":67108864},"cpu":{"shares":2}}"#;
     let container = Container::create(made);
     container.start();
-    let [_, cpu] = two_cpus();
+    let [_, cpu] = two_cpus().expect("a list");
     let again = made.replace(r#""shares":2"#, &format!(r#""shares":2,"quota":0,"cpus":"{cpu}""#));
     container.update(RESOURCES, &again).expect("updated");
     container.assert_pinned(&cpu);
@@ -203,7 +187,7 @@ fn what_the_container_was_made_with_may_be_said_again() {
 fn what_cannot_be_changed_is_named_and_changes_nothing() {
     let container = Container::create("{}");
     container.start();
-    let [_, cpu] = two_cpus();
+    let [_, cpu] = two_cpus().expect("a list");
     container.update(RESOURCES, &with_cpus(&cpu)).expect("updated");
     let online = fs::read_to_string("/sys/devices/system/cpu/online").expect("a list");
     let refusals = [

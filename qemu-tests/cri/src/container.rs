@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::api::{
     AttachRequest, ContainerState, ContainerStats, ContainerStatsRequest, ContainerStatus,
     ContainerStatusRequest, ContainerStatusResponse, ExecSyncRequest, ExecSyncResponse,
-    RemoveContainerRequest, StartContainerRequest, StopContainerRequest,
+    LinuxContainerResources, RemoveContainerRequest, StartContainerRequest, StopContainerRequest,
+    UpdateContainerResourcesRequest,
 };
 use crate::log::{Line, lines};
 use crate::{Attached, Cri};
@@ -66,6 +67,17 @@ impl<'p> Container<'p> {
             timeout: EXEC_SECONDS,
         };
         Ok(self.cri.call(async |runtime| runtime.exec_sync(request).await)?)
+    }
+
+    /// Changes its resources; what is 0 or empty stays as it is.
+    ///
+    /// # Errors
+    /// containerd or the shim refuses.
+    pub fn update(&self, resources: LinuxContainerResources) -> Result<()> {
+        let request =
+            UpdateContainerResourcesRequest { container_id: self.id.clone(), linux: Some(resources) };
+        self.cri.call(async |runtime| runtime.update_container_resources(request).await)?;
+        Ok(())
     }
 
     /// What containerd says about it.

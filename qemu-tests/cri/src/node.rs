@@ -36,8 +36,15 @@ impl Node {
     /// # Errors
     /// containerd does not start or does not take the images, or there is no bridge.
     pub fn start(version: Version) -> Result<Self> {
-        let containerd =
-            Containerd::start(&Options { cri: true, cni: Some(directory(PLUGINS)), ..version.options() })?;
+        Self::with(version.options())
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn with(options: Options) -> Result<Self> {
+        let containerd = Containerd::start(&Options { cri: true, cni: Some(directory(PLUGINS)), ..options })?;
         let bridge = Bridge::new(containerd.directory(), &containerd.directory().join(NETWORKS))?;
         let cri = Cri::connect(&containerd.address())?;
         import(&containerd)?;
@@ -60,6 +67,15 @@ impl Node {
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.containerd.directory().join("logs")
+    }
+
+    /// Imports an image archive.
+    ///
+    /// # Errors
+    /// containerd does not take it, or its CRI does not hear of it.
+    pub fn import(&self, archive: &Path, image: &str) -> Result<()> {
+        self.containerd.ctr(NAMESPACE).import(archive)?;
+        wait_for(&format!("image {image}"), DEADLINE, || has_image(&self.cri, image).then_some(()))
     }
 
     /// Demands that nothing of the pods is left.

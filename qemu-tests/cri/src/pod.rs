@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use crate::api::{
     ContainerConfig, ContainerMetadata, CreateContainerRequest, ImageSpec, KeyValue, LinuxContainerConfig,
-    LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode,
-    NamespaceOption, PodSandboxConfig, PodSandboxMetadata, PodSandboxState, PodSandboxStatus,
-    PodSandboxStatusRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StopPodSandboxRequest,
+    LinuxContainerResources, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
+    LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata,
+    PodSandboxState, PodSandboxStatus, PodSandboxStatusRequest, RemovePodSandboxRequest,
+    RunPodSandboxRequest, StopPodSandboxRequest,
 };
 use crate::{Container, Cri};
 
@@ -73,6 +74,21 @@ impl<'n> Pod<'n> {
     /// containerd refuses.
     pub fn silent_rtos(&self, name: &str) -> Result<Container<'n>> {
         self.start(self.container(name, Artifacts::HELLO))
+    }
+
+    /// Creates and starts the test RTOS, or another image with firmware, with resources as the kubelet gives them.
+    ///
+    /// # Errors
+    /// containerd refuses.
+    pub fn limited(
+        &self,
+        name: &str,
+        image: &str,
+        resources: LinuxContainerResources,
+    ) -> Result<Container<'n>> {
+        let mut config = ContainerConfig { tty: true, stdin: true, ..self.container(name, image) };
+        config.linux.get_or_insert_default().resources = Some(resources);
+        self.start(config)
     }
 
     /// Creates and starts a Linux container that runs a shell script.
@@ -161,6 +177,7 @@ impl<'n> Pod<'n> {
                     namespace_options: Some(self.namespaces),
                     ..LinuxContainerSecurityContext::default()
                 }),
+                ..LinuxContainerConfig::default()
             }),
             ..ContainerConfig::default()
         }

@@ -6,6 +6,7 @@
 //! notices that firmware has powered its core off, and nothing notices a crash.
 #![forbid(unsafe_code)]
 
+mod ground;
 mod instance;
 mod message;
 mod node;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
+pub use ground::Ground;
 pub use message::{Create, LEN};
 pub use node::Node;
 pub use wire::{Exchange, text};
@@ -42,7 +44,7 @@ pub struct Options {
     pub announce: Duration,
     /// How long each command takes, by its first word; `create` is one.
     pub delays: BTreeMap<String, Duration>,
-    /// Commands that fail, by their first word.
+    /// Commands that fail, by their first word or as a whole.
     pub failures: Vec<String>,
     /// Replies come in pieces of one byte.
     pub trickle: bool,
@@ -102,7 +104,7 @@ impl Micad {
         self.options.lock().unwrap().delays.insert(command.to_owned(), delay);
     }
 
-    /// From now on the command with this first word fails.
+    /// From now on the command fails that has this first word, or is this.
     pub fn fail(&self, command: &str) {
         self.options.lock().unwrap().failures.push(command.to_owned());
     }

@@ -150,7 +150,7 @@ impl Server {
         if let Some(delay) = options.delays.get(word) {
             self.sleep(*delay)?;
         }
-        let fails = options.failures.iter().any(|failing| failing == word);
+        let fails = options.failures.iter().any(|failing| *failing == word || *failing == text);
         Some(if socket == CREATE {
             if fails { Err(String::new()) } else { self.create(&Create::decode(request)) }
         } else {

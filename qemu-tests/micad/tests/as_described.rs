@@ -6,21 +6,16 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fake_micad::{Micad, Node, Options, text};
+use fake_micad::{Micad, Options, text};
 use nix::sys::termios::{self, LocalFlags, SetArg};
-use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A node, a directory, and what Python's `struct.pack` makes of `66s256s16s256s?128siiiiii512s512s`.
-struct Ground {
-    directory: TempDir,
-    node: Arc<Node>,
-}
+/// A node with files for instances.
+struct Ground(fake_micad::Ground);
 
 impl Ground {
     fn new() -> Ground {
@@ -28,25 +23,24 @@ impl Ground {
     }
 
     fn with(deaf: bool) -> Ground {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join("app.elf"), "elf").expect("written");
+        let ground = fake_micad::Ground::with(deaf).expect("a node");
+        fs::write(ground.path("app.elf"), "elf").expect("written");
         let mut cell = *b"JHCLL\x01\x0d\x00zephyr\0\0";
         cell[5] = 1;
-        fs::write(directory.path().join("zephyr.cell"), cell).expect("written");
-        let node = Node::with(&directory.path().join("domains"), deaf).expect("a node");
-        Ground { directory, node }
-    }
-
-    fn options(&self) -> Options {
-        Options::new(self.directory.path().join("mica"), self.directory.path().join("dev"))
+        fs::write(ground.path("zephyr.cell"), cell).expect("written");
+        Ground(ground)
     }
 
     fn micad(&self) -> Micad {
-        Micad::start(self.options(), self.node.clone()).expect("started")
+        self.micad_with(self.0.options())
+    }
+
+    fn micad_with(&self, options: Options) -> Micad {
+        self.0.micad(options).expect("started")
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.0.path(name)
     }
 
     /// The whole reply to one request.
@@ -86,6 +80,7 @@ impl Ground {
     }
 }
 
+/// What Python's `struct.pack` makes of `66s256s16s256s?128siiiiii512s512s`, without the numbers.
 fn packed(texts: &[(usize, &str)], cpus: &str) -> Vec<u8> {
     let mut message = Vec::new();
     let mut field = |size: usize, value: &str| {
@@ -273,8 +268,7 @@ fn hung_up(terminal: &mut fs::File) {
 #[test]
 fn a_terminal_echoes_until_somebody_makes_it_raw() {
     let ground = Ground::new();
-    let _micad =
-        Micad::start(Options { named: true, ..ground.options() }, ground.node.clone()).expect("started");
+    let _micad = ground.micad_with(Options { named: true, ..ground.0.options() });
     ground.create("a.b", "3");
     ground.ask("a.b", b"start");
     let link = ground.terminal("a.b");
@@ -300,7 +294,7 @@ fn the_end_of_firmware_is_noticed_by_a_question_and_a_crash_by_nobody() {
     }
     assert!(!ground.path("dev/ttyRPMSG0").exists());
     assert!(ground.ask("c", b"status").contains("Running"));
-    assert_eq!(ground.node.running(), ["cpu 2"]);
+    assert_eq!(ground.0.node.running(), ["cpu 2"]);
 }
 
 #[test]
@@ -318,7 +312,7 @@ fn a_killed_micad_leaves_sockets_links_and_cores() {
     assert!(fs::symlink_metadata(&link).is_ok());
     let refused = UnixStream::connect(ground.path("mica/a.socket")).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    assert_eq!(ground.node.running(), ["cpu 3"]);
+    assert_eq!(ground.0.node.running(), ["cpu 3"]);
     // The next one knows nothing, and goes on with a core that answers.
     let micad = ground.micad();
     assert!(!ground.path("mica/a.socket").exists());
@@ -330,7 +324,7 @@ fn a_killed_micad_leaves_sockets_links_and_cores() {
     assert!(!session.contains("micrun test RTOS"), "it goes on: {session}");
     micad.exit();
     assert!(!ground.path("mica").exists());
-    assert_eq!(ground.node.running(), ["cpu 3"]);
+    assert_eq!(ground.0.node.running(), ["cpu 3"]);
 }
 
 #[test]
@@ -340,7 +334,7 @@ fn firmware_that_hears_nothing_keeps_its_core_and_blocks_the_next_start() {
     ground.create("a", "3");
     ground.ask("a", b"start");
     assert_eq!(ground.ask("a", b"stop"), "MICA-SUCCESS");
-    assert_eq!(ground.node.running(), ["cpu 3"]);
+    assert_eq!(ground.0.node.running(), ["cpu 3"]);
     assert_eq!(ground.ask("a", b"start"), "MICA-FAILED");
     assert!(ground.ask("a", b"status").contains("Ready"));
     assert_eq!(ground.ask("a", b"start"), "MICA-FAILED");
@@ -369,8 +363,7 @@ fn one_silent_client_holds_up_all_others() {
 #[test]
 fn replies_come_in_pieces_and_commands_fail_as_told() {
     let ground = Ground::new();
-    let micad =
-        Micad::start(Options { trickle: true, ..ground.options() }, ground.node.clone()).expect("started");
+    let micad = ground.micad_with(Options { trickle: true, ..ground.0.options() });
     assert_eq!(ground.create("a", "3"), "MICA-SUCCESS");
     micad.fail("start");
     micad.delay("status", Duration::from_millis(50));

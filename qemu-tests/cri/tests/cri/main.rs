@@ -4,6 +4,7 @@
 mod control;
 mod crashes;
 mod mixed_pod;
+mod resources;
 mod rtos_pod;
 mod sandbox_service;
 mod two_rtos_pod;

@@ -16,10 +16,12 @@ const ROOT: &str = "/sys/fs/cgroup";
 const CONTROLLERS: &str = "cgroup.controllers";
 const CHILDREN: &str = "cgroup.subtree_control";
 const MEMBERS: &str = "cgroup.procs";
+/// Limits of swap, of both versions. A kernel may have none.
+const SWAP: [&str; 2] = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
 /// The kernel's period where none is given, microseconds.
 const PERIOD: u64 = 100_000;
-/// Bytes that an emulator may take beside the core's memory: its own, some 24 MiB while the core idles, and at most 32 MiB
-/// of translated code (`tb-size`). An allowance, not a measured need.
+/// Bytes that an emulator may take beside the core's memory: its own, 29 MiB at most as measured, and at most 32 MiB of
+/// translated code (`tb-size`).
 pub const EMULATOR: u64 = 64 << 20;
 /// Bounds of OCI's shares, and of weights.
 const SHARES: (u64, u64) = (2, 262_144);
@@ -77,7 +79,7 @@ impl Group {
             let dir = self.dir(controller);
             let values = self.values(controller, limits);
             // Of version 2 the directory may be there, and this kind of limit not switched on in it.
-            let there = values.iter().all(|(file, _)| dir.join(file).exists());
+            let there = values.iter().all(|(file, _)| SWAP.contains(file) || dir.join(file).exists());
             if !there && !limits.any_of(controller) {
                 continue;
             }
@@ -85,7 +87,10 @@ impl Group {
                 self.make(&dir, controller)?;
             }
             for (file, value) in values {
-                write(&dir.join(file), &value)?;
+                let path = dir.join(file);
+                if !SWAP.contains(&file) || path.exists() {
+                    write(&path, &value)?;
+                }
             }
             if let Some(pid) = member.filter(|_| !there) {
                 write(&dir.join(MEMBERS), &pid.to_string())?;
@@ -151,7 +156,8 @@ impl Group {
         let number =
             |value: Option<u64>, none: &str| value.map_or(none.to_owned(), |value| value.to_string());
         let period = limits.period.unwrap_or(PERIOD);
-        let memory = limits.memory.map(|bytes| bytes.saturating_add(EMULATOR));
+        let all = |core: u64| core.saturating_add(EMULATOR);
+        let [memsw, swap_max] = SWAP;
         let shares = limits.shares;
         match (controller, self.unified()) {
             (Controller::Cpu, true) => vec![
@@ -163,8 +169,16 @@ impl Group {
                 ("cpu.cfs_period_us", period.to_string()),
                 ("cpu.cfs_quota_us", number(limits.quota, "-1")),
             ],
-            (Controller::Memory, true) => vec![("memory.max", number(memory, "max"))],
-            (Controller::Memory, false) => vec![("memory.limit_in_bytes", number(memory, "-1"))],
+            (Controller::Memory, true) => {
+                let swap = limits.swap.zip(limits.memory).map(|(both, memory)| both.saturating_sub(memory));
+                vec![("memory.max", number(limits.memory.map(all), "max")), (swap_max, number(swap, "max"))]
+            }
+            // Neither limit may pass the other on its way.
+            (Controller::Memory, false) => vec![
+                (memsw, "-1".to_owned()),
+                ("memory.limit_in_bytes", number(limits.memory.map(all), "-1")),
+                (memsw, number(limits.swap.map(all), "-1")),
+            ],
         }
     }
 }
@@ -222,7 +236,13 @@ mod tests {
     use super::*;
 
     fn limits() -> GroupLimits {
-        GroupLimits { shares: Some(512), quota: Some(50_000), period: None, memory: Some(16 << 20) }
+        GroupLimits {
+            shares: Some(512),
+            quota: Some(50_000),
+            period: None,
+            memory: Some(16 << 20),
+            swap: Some(20 << 20),
+        }
     }
 
     fn read(path: &Path) -> String {
@@ -249,7 +269,13 @@ mod tests {
         fs::write(root.path().join(CONTROLLERS), "cpu memory\n").expect("written");
         let group = Group::below(root.path(), "/default/c1").expect("a name");
         group.apply(&GroupLimits::default(), None).expect("nothing to do");
-        assert!(!root.path().join("default").exists());
+        // One that was there already, on a kernel that has swap.
+        fs::create_dir_all(root.path().join("default/c1")).expect("made");
+        fs::write(root.path().join("default/c1").join(SWAP[1]), "max").expect("written");
+        group.apply(&limits(), None).expect("limited");
+        assert_eq!(read(&root.path().join("default/c1").join(SWAP[1])), (4 << 20).to_string());
+        fs::remove_dir_all(root.path().join("default")).expect("removed");
+        assert!(!root.path().join("default").exists(), "nothing to limit");
         group.apply(&limits(), Some(7)).expect("made");
         let dir = root.path().join("default/c1");
         assert_eq!(read(&dir.join("cpu.weight")), "20");
@@ -291,6 +317,10 @@ mod tests {
         group.apply(&GroupLimits { memory: None, ..limits() }, None).expect("made");
         group.add(9).expect("put in");
         assert!(!root.path().join("memory").exists());
+        let in_order = group.values(Controller::Memory, &limits());
+        let total = |mib: u64| ((mib << 20) + EMULATOR).to_string();
+        let expected = [(SWAP[0], "-1".into()), ("memory.limit_in_bytes", total(16)), (SWAP[0], total(20))];
+        assert_eq!(in_order, expected, "neither passes the other");
         let dir = root.path().join("cpu/default/c1");
         let values = ["cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us", MEMBERS]
             .map(|file| read(&dir.join(file)));

@@ -29,11 +29,20 @@ impl Driver {
     /// Fields of OCI's `linux.resources` that mean something to it when the container is made.
     pub const fn honours(self) -> &'static [&'static str] {
         match self {
-            Driver::Qemu => &["cpu.cpus", "cpu.period", "cpu.quota", "cpu.shares", "memory.limit"],
-            Driver::Core => &["memory.limit"],
-            Driver::Xen => {
-                &["cpu.cpus", "cpu.period", "cpu.quota", "cpu.shares", "memory.limit", "memory.reservation"]
+            Driver::Qemu => {
+                &["cpu.cpus", "cpu.period", "cpu.quota", "cpu.shares", "memory.limit", "memory.swap"]
             }
+            Driver::Core => &["memory.limit"],
+            // Its memory is never swapped, so that any limit of swap is met; containerd's CRI gives one with each of memory.
+            Driver::Xen => &[
+                "cpu.cpus",
+                "cpu.period",
+                "cpu.quota",
+                "cpu.shares",
+                "memory.limit",
+                "memory.reservation",
+                "memory.swap",
+            ],
         }
     }
 

@@ -34,6 +34,7 @@ pub(super) struct Cpu {
 #[serde(default)]
 pub(super) struct Memory {
     pub(super) limit: Option<i64>,
+    pub(super) swap: Option<i64>,
     pub(super) reservation: Option<i64>,
 }
 

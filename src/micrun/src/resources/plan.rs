@@ -66,12 +66,14 @@ pub struct GroupLimits {
     pub period: Option<u64>,
     /// Bytes of memory of the core itself; none: unlimited.
     pub memory: Option<u64>,
+    /// Bytes of memory and swap together, at least `memory`; none: unlimited.
+    pub swap: Option<u64>,
 }
 
 impl GroupLimits {
     /// Those that hold while the core is being started: a best-effort share would starve its start.
     pub fn at_start(self) -> GroupLimits {
-        GroupLimits { memory: self.memory, ..GroupLimits::default() }
+        GroupLimits { memory: self.memory, swap: self.swap, ..GroupLimits::default() }
     }
 }
 
@@ -170,11 +172,13 @@ pub fn plan(oci: &Oci, policy: &Policy, online: &CpuList) -> Result<Plan, PlanEr
         cpus: cpus.cloned(),
     };
     let default = policy.default_memory.map(|default| at_most(default, policy.node_max_memory));
+    let group_memory = limit.or_else(|| Some(u64::from(default?) * MIB));
     let group = GroupLimits {
         shares: cpu.shares.filter(|shares| *shares > 0),
         quota: quota(&cpu),
         period: period(&cpu),
-        memory: limit.or_else(|| Some(u64::from(default?) * MIB)),
+        memory: group_memory,
+        swap: group_memory.and_then(|least| bytes(memory.swap).map(|swap| swap.max(least))),
     };
     Ok(Plan { core, group, own })
 }

@@ -155,6 +155,7 @@ fn what_a_pedestal_makes_of_a_field_is_what_the_document_says() {
                 "log" => (true, true),
                 "check" => (false, true),
                 "always set" => (false, true),
+                "met" => (false, false),
                 limit => {
                     let known = limits(limit);
                     assert!(known.iter().all(|name| !name.is_empty()), "{field}: {limit}");

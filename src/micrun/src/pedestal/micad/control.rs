@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::super::{Control, MachineError};
 use super::client::MicadError;
+use super::message::Create;
 use super::sockets::Sockets;
 use super::xl;
 use crate::resources::CoreLimits;
+use firmware::client_conf::Pedestal;
 
 /// micad has a tool of Xen's run for each change.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,8 +63,9 @@ impl Setting {
 }
 
 /// What has to be set on the way from `now` to `then`. The most memory there can be is never less than what there is.
-fn changes(now: &CoreLimits, then: &CoreLimits) -> Vec<Setting> {
-    let cpus = then.cpus.as_ref().map_or_else(|| ALL_CPUS.to_owned(), ToString::to_string);
+/// `unpinned` is where it runs if no limit says so.
+fn changes(now: &CoreLimits, then: &CoreLimits, unpinned: &str) -> Vec<Setting> {
+    let cpus = then.cpus.as_ref().map_or_else(|| unpinned.to_owned(), ToString::to_string);
     let mut memory = [
         (now.max_memory != then.max_memory, Setting::MaxMemory(then.max_memory)),
         (now.memory != then.memory, Setting::Memory(then.memory)),
@@ -86,13 +89,22 @@ pub struct InstanceControl {
     name: String,
     sockets: Sockets,
     xen: bool,
+    /// Where it runs if no limit says so.
+    unpinned: String,
     /// What it has now.
     limits: Mutex<CoreLimits>,
 }
 
 impl InstanceControl {
-    pub(super) fn new(name: &str, sockets: Sockets, xen: bool, limits: CoreLimits) -> InstanceControl {
-        InstanceControl { name: name.to_owned(), sockets, xen, limits: Mutex::new(limits) }
+    pub(super) fn new(create: &Create, sockets: Sockets, limits: CoreLimits) -> InstanceControl {
+        let image_s = Some(&create.cpus).filter(|cpus| limits.cpus.is_none() && !cpus.is_empty());
+        InstanceControl {
+            name: create.name.clone(),
+            sockets,
+            xen: create.pedestal == Pedestal::Xen,
+            unpinned: image_s.map_or(ALL_CPUS, String::as_str).to_owned(),
+            limits: Mutex::new(limits),
+        }
     }
 
     /// Changes resources, one after the other up to the first that is refused. All are checked before any is changed.
@@ -122,6 +134,7 @@ impl Control for InstanceControl {
         if self.xen {
             let mut now = self.limits.lock().unwrap();
             // micad stops at the first that Xen refuses; what it had, it can have again.
+            let changes = |now, then| changes(now, then, &self.unpinned);
             self.set(&changes(&now, limits)).inspect_err(|_| drop(self.set(&changes(limits, &now))))?;
             *now = limits.clone();
         }
@@ -140,6 +153,7 @@ mod tests {
     #[test]
     fn only_what_changes_is_set_and_memory_in_the_order_that_can_be() {
         let now = CoreLimits { vcpus: 1, memory: 64, max_memory: 64, ..CoreLimits::default() };
+        let changes = |now: &CoreLimits, then: &CoreLimits| changes(now, then, ALL_CPUS);
         assert_eq!(changes(&now, &now), []);
         let more = CoreLimits { memory: 128, max_memory: 128, cpu_weight: 512, ..now.clone() };
         let up = [Setting::MaxMemory(128), Setting::Memory(128), Setting::CpuWeight(512)];

@@ -111,8 +111,7 @@ fn load_in(directory: &Path, spec: Spec<'_>) -> Result<Arc<dyn Manager>, super::
         let source = nix::Error::ENOENT.into();
         return Err(MachineError::from(MicadError::Absent { path: sockets.create, source }).into());
     }
-    let xen = create.pedestal == Pedestal::Xen;
-    let control = Arc::new(InstanceControl::new(&create.name, sockets.clone(), xen, spec.limits));
+    let control = Arc::new(InstanceControl::new(&create, sockets.clone(), spec.limits));
     let (life, next_status) = (Mutex::default(), Mutex::new(Instant::now()));
     Ok(Arc::new(Instance { create, sockets, probe, _claim: claim, life, next_status, control }))
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fake_micad::{Micad, Node, Options, text};
-use tempfile::TempDir;
+use fake_micad::{Micad, Options, text};
 
 use super::instance::Instance;
 use super::probe::Sight;
@@ -15,31 +14,27 @@ use crate::pedestal::{Control, Death};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-struct Ground {
-    directory: TempDir,
-    node: Arc<Node>,
-}
+struct Ground(fake_micad::Ground);
 
 impl Ground {
     fn new() -> Ground {
-        let directory = tempfile::tempdir().expect("a directory");
+        let ground = fake_micad::Ground::new().expect("a node");
         for file in ["firmware.elf", "image.bin"] {
-            std::fs::write(directory.path().join(file), "x").expect("written");
+            std::fs::write(ground.path(file), "x").expect("written");
         }
-        let node = Node::new(&directory.path().join("domains")).expect("a node");
-        Ground { directory, node }
+        Ground(ground)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn options(&self) -> Options {
-        Options::new(self.path("mica"), self.path("dev"))
+        self.0.path(name)
     }
 
     fn micad(&self) -> Micad {
-        Micad::start(self.options(), self.node.clone()).expect("started")
+        self.0.micad(self.0.options()).expect("started")
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.0.node.running()
     }
 
     fn create(&self, pedestal: Pedestal) -> Create {
@@ -66,12 +61,7 @@ impl Ground {
     /// An instance whose core is seen as `probe` says.
     fn instance(&self, pedestal: Pedestal, probe: Probe) -> Instance {
         let (create, sockets) = (self.create(pedestal), Sockets::new(&self.path("mica"), "c"));
-        let control = Arc::new(InstanceControl::new(
-            "c",
-            sockets.clone(),
-            pedestal == Pedestal::Xen,
-            CoreLimits::default(),
-        ));
+        let control = Arc::new(InstanceControl::new(&create, sockets.clone(), CoreLimits::default()));
         let (life, next_status) = (Mutex::default(), Mutex::new(Instant::now()));
         Instance { create, sockets, probe, _claim: None, life, next_status, control }
     }
@@ -99,15 +89,14 @@ const NEVER: &dyn Fn() -> bool = &|| false;
 fn a_life_and_what_goes_over_the_wire() {
     for trickle in [false, true] {
         let ground = Ground::new();
-        let micad =
-            Micad::start(Options { trickle, ..ground.options() }, ground.node.clone()).expect("started");
+        let micad = ground.0.micad(Options { trickle, ..ground.0.options() }).expect("started");
         let instance = ground.instance(Pedestal::Baremetal, Probe::Nobody);
         instance.start(NEVER).expect("started");
         console(&instance);
         assert_eq!(instance.death(), None);
         assert_eq!(instance.stop(NEVER).expect("stopped"), Death::PoweredOff);
         // Told to go, the core takes a moment.
-        eventually(|| ground.node.running().is_empty().then_some(()));
+        eventually(|| ground.running().is_empty().then_some(()));
         let log = text(&micad.log());
         let words: Vec<&str> =
             log.lines().filter_map(|line| line.split_once(" > ")).map(|(_, sent)| sent).collect();
@@ -157,7 +146,7 @@ fn what_somebody_else_made_is_left_alone() {
                     or choose another container id";
     assert_eq!(error.to_string(), sentence);
     assert_eq!(micad.log(), sent);
-    assert_eq!(ground.node.running(), ["cpu 3"]);
+    assert_eq!(ground.running(), ["cpu 3"]);
 }
 
 #[test]
@@ -168,7 +157,7 @@ fn a_kill_ends_a_start_that_takes_too_long() {
     let instance = ground.instance(Pedestal::Baremetal, Probe::Nobody);
     let killed = instance.start(ALWAYS).expect_err("given up");
     assert!(matches!(killed, MachineError::GivenUp), "{killed}");
-    eventually(|| (!ground.path("mica/c.socket").exists() && ground.node.running().is_empty()).then_some(()));
+    eventually(|| (!ground.path("mica/c.socket").exists() && ground.running().is_empty()).then_some(()));
 }
 
 #[test]
@@ -197,7 +186,7 @@ fn a_restarted_micad_gets_a_core_back_that_runs_on() {
     let micad = ground.micad();
     assert_eq!(instance.death(), None);
     console(&instance);
-    assert_eq!(ground.node.running(), ["cpu 3"]);
+    assert_eq!(ground.running(), ["cpu 3"]);
     assert!(text(&micad.log()).starts_with("mica-create.socket > 1772 bytes\n"));
 }
 
@@ -242,6 +231,17 @@ fn only_xen_changes() {
     let long = [Setting::Vcpus(1), Setting::Cpus("0,2,4,6,8,10,12,14,16,18".to_owned())];
     instance.control.set(&long).expect_err("too long");
     assert_eq!(text(&micad.log()), sent, "all are checked before any is sent");
+    let then = CoreLimits { vcpus: 3, memory: 128, max_memory: 128, cpu_weight: 7, ..CoreLimits::default() };
+    micad.fail("set VCPU 3");
+    let error = instance.control.limit(&then).expect_err("refused").to_string();
+    assert!(error.starts_with("micad refuses \"set VCPU 3\""), "{error}");
+    let log = text(&micad.log());
+    let (_, since) = log.split_at(sent.len());
+    let words: Vec<&str> =
+        since.lines().filter_map(|line| line.strip_prefix("c.socket > \"set ")?.strip_suffix('"')).collect();
+    let there = ["MaxMemory 128", "Memory 128", "CPUWeight 7", "VCPU 3"];
+    let back = ["Memory 0", "MaxMemory 0", "CPUWeight 0", "VCPU 0"];
+    assert_eq!(words, [there, back].concat(), "what was changed is taken back");
     let other = ground.instance(Pedestal::Jailhouse, Probe::Nobody);
     let error = other.control.set(&settings).expect_err("refused").to_string();
     assert_eq!(error, "of micad's cores only a xen domain can be given other resources");

@@ -35,6 +35,10 @@ pub(crate) const RTOS: [&str; 7] =
 pub(crate) const RTOS_RPI4: [&str; 7] =
     ["--release", "-p", "test-rtos", "--features", "image,rpi4", "--target", rustup::FIRMWARE];
 
+/// The same with room for endpoints in its resource table.
+const RTOS_WITH_ENDPOINTS: [&str; 7] =
+    ["--release", "-p", "test-rtos", "--features", "image,endpoint-table", "--target", rustup::FIRMWARE];
+
 /// Builds everything.
 ///
 /// # Errors
@@ -100,14 +104,20 @@ fn built_rtos(workspace: &Workspace, arguments: [&str; 7]) -> Result<PathBuf> {
     Ok(workspace.target.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 
-/// The same, linked for memory from `base` on instead of its usual place: two that can run at once.
+/// One that differs: linked for memory from `base` on instead of its usual place, so that two can run at once, and with
+/// an endpoint table, so that its endpoints outlive their host.
 ///
 /// # Errors
 /// It does not build.
-pub(crate) fn rtos_at(workspace: &Workspace, base: &str) -> Result<PathBuf> {
+pub(crate) fn other_rtos(workspace: &Workspace, base: &str) -> Result<PathBuf> {
     let directory = workspace.target.join("other-rtos");
     let mut cargo = workspace.cargo();
-    cargo.env("TEST_RTOS_BASE", base).arg("build").args(RTOS).arg("--target-dir").arg(&directory);
+    cargo
+        .env("TEST_RTOS_BASE", base)
+        .arg("build")
+        .args(RTOS_WITH_ENDPOINTS)
+        .arg("--target-dir")
+        .arg(&directory);
     sh::run(&mut cargo)?;
     Ok(directory.join(rustup::FIRMWARE).join("release/test-rtos"))
 }

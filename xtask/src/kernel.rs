@@ -18,9 +18,10 @@ struct Module {
     source: &'static str,
 }
 
-const MODULES: [Module; 2] = [
+const MODULES: [Module; 3] = [
     Module { name: "psci_rproc", source: "meta-micrun/recipes-kernel/micrun-remoteproc/files" },
     Module { name: "mcs_provider", source: "qemu-tests/mcs-provider" },
+    Module { name: "no_psci", source: "qemu-tests/no-psci" },
 ];
 
 /// Linux's own modules that Debian's kernels lack: source in the kernel, and what its configuration would say.

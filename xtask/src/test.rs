@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::setup::{self, Tools};
 use crate::sh::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{boards, build, fuzz, model, no_arguments};
+use crate::{amp, boards, build, fuzz, model, no_arguments};
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
@@ -29,11 +29,11 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
 /// Runs everything and counts as it goes.
 fn all(count: &mut Count) -> Result<()> {
     let workspace = Workspace::find()?;
-    let mut steps = Steps::new(build::STEPS + 5);
+    let mut steps = Steps::new(build::STEPS + 5 + amp::STEPS);
     steps.next("looking for what is missing");
     let tools = setup::for_tests(&workspace)?;
     build::all(&workspace, &mut steps)?;
-    boards::check(&tools.qemu)?;
+    boards::check(&workspace, &tools.qemu)?;
     steps.next("unit tests");
     let units =
         ["test", "--workspace", "--exclude", "qemu-tests", "--exclude", "cri-tests", "--no-fail-fast"];
@@ -44,6 +44,7 @@ fn all(count: &mut Count) -> Result<()> {
     *count += fuzzed(fuzz::build(&workspace)?.args(["--seconds", FUZZ_SECONDS]))?;
     steps.next("tests under containerd");
     *count += run(&mut under_containerd(&workspace, &tools))?;
+    *count += amp::fast(&workspace, &mut steps)?;
     Ok(())
 }
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use qemu_tests::wait_for;
+use anyhow::{Context, Result, ensure};
+use qemu_tests::{Artifacts, Testbed, run_with_input, wait_for};
 
-use crate::container::{Container, KILL, PROMPT};
+use crate::container::{Container, KILL, PROMPT, SHIM};
 use crate::module::{MCS, Module, RPROC};
 use crate::rproc::{Rproc, Tty};
 use crate::wish::{RTOS, Wish};
@@ -20,6 +20,9 @@ const ROUND_TRIPS: usize = 200;
 /// What firmware says at once, and how often.
 const FLOOD: usize = 256 * 1024;
 const FLOODS: usize = 5;
+/// Runs of a container by containerd's client, after one that does not count, and how long one may take.
+const CTR_RUNS: usize = 3;
+const CTR_DEADLINE: Duration = Duration::from_secs(300);
 /// Until everything that starts has started.
 const SETTLED: Duration = Duration::from_secs(2);
 const MCS_ANNOTATION: (&str, &str) = ("org.openeuler.micrun.ped.pedestal", "mcs");
@@ -70,6 +73,8 @@ pub fn run() -> ExitCode {
 }
 
 fn measure() -> Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "a million")]
+    print("size of the shim on the board's disk", "bytes", &[fs::metadata(SHIM)?.len() as f64], None);
     let (mcs, mcs_pss, start) = container(MCS, MCS_ANNOTATION)?;
     let (rproc, rproc_pss, rproc_start) = container(RPROC, RPROC_ANNOTATION)?;
     let kernel = kernel()?;
@@ -84,7 +89,36 @@ fn measure() -> Result<()> {
     let rates = Some((peer, kernel.rates.as_slice()));
     print("throughput of a container, mcs", "MiB/s", &mcs.rates, rates);
     print("throughput of a container, remoteproc", "MiB/s", &rproc.rates, rates);
+    for (module, pedestal) in [(MCS, "mcs"), (RPROC, "remoteproc")] {
+        print(
+            &format!("ctr run of firmware that ends at once, {pedestal}"),
+            "ms",
+            &ctr_runs(module, pedestal)?,
+            None,
+        );
+    }
     Ok(())
+}
+
+/// From the command to its end, all of it: client, containerd, shim, core.
+fn ctr_runs(module: &'static str, pedestal: &str) -> Result<Vec<f64>> {
+    let _module = Module::load(module, "")?;
+    let bed = Testbed::new()?;
+    let annotation = format!("org.openeuler.micrun.ped.pedestal={pedestal}");
+    let run = |round: usize| {
+        let id = format!("bench-{round}");
+        let words = bed.run_words(&["--rm", "--annotation", &annotation], Artifacts::HELLO, &id);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let begun = Instant::now();
+        let output = run_with_input(&mut bed.ctr.command(&words), b"exit 0\r", CTR_DEADLINE)?;
+        ensure!(output.status.success(), "{}: {}", output.status, output.complaint());
+        Ok(milliseconds(begun.elapsed()))
+    };
+    // The first one reads everything from the disk.
+    run(0)?;
+    let runs = (1..=CTR_RUNS).map(run).collect();
+    bed.clean()?;
+    runs
 }
 
 /// Our channel, FIFOs and all; the PSS of its shim, and how long it took to the prompt.

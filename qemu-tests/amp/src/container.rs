@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -26,10 +27,20 @@ pub const KILL: u32 = 9;
 pub const TERMINATED: u32 = 128 + TERM;
 pub const KILLED: u32 = 128 + KILL;
 
-const SHIM: &str = "/artifacts/bin/containerd-shim-mica-v2";
+/// The shim that ships.
+pub const SHIM: &str = "/artifacts/bin/containerd-shim-mica-v2";
 const NAMESPACE: &str = "amp";
 /// What a test sends at once: less than a FIFO takes.
 const PIECE: usize = 4096;
+
+/// A request of a container's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Create,
+    Start,
+    Kill,
+    Delete,
+}
 
 /// A bundle with its streams, and a server for it.
 pub struct Container {
@@ -68,7 +79,8 @@ impl Container {
         }
     }
 
-    fn serve(wish: Wish<'_>) -> Result<Container> {
+    /// Starts a server that has not heard of the container.
+    pub fn serve(wish: Wish<'_>) -> Result<Container> {
         let bundle = wish.bundle()?;
         let path = bundle.path();
         let [stdin, stdout, log] = ["stdin", "stdout", "log"].map(|name| fifo(&path.join(name)));
@@ -98,6 +110,11 @@ impl Container {
             ..Default::default()
         };
         self.client.create(soon(), &request)
+    }
+
+    /// Where it is.
+    pub fn bundle(&self) -> &Path {
+        self.bundle.path()
     }
 
     /// The process that serves it.
@@ -143,9 +160,38 @@ impl Container {
 
     /// Kills the server, as if it had crashed, and cleans up as containerd then does.
     pub fn crash(mut self) -> Result<()> {
-        kill_9(self.server)?;
-        wait_for("the server's end", DEADLINE, || (!lives(self.server)).then_some(()))?;
+        self.kill_server()?;
         self.call_delete()
+    }
+
+    /// The same while it does what it is asked for, as soon as `reached` says so. True if it had answered before.
+    pub fn crash_within(mut self, step: Step, reached: &dyn Fn() -> bool) -> Result<bool> {
+        let answered = thread::scope(|scope| {
+            let request = scope.spawn(|| self.request(step));
+            let begun = Instant::now();
+            while !reached() && !request.is_finished() {
+                ensure!(begun.elapsed() < DEADLINE, "{step:?} neither gets there nor ends");
+                thread::yield_now();
+            }
+            self.kill_server()?;
+            Ok(request.join().is_ok_and(|answer| answer.is_ok()))
+        })?;
+        self.call_delete()?;
+        Ok(answered)
+    }
+
+    fn request(&self, step: Step) -> Result<()> {
+        match step {
+            Step::Create => self.told(self.request_create()).map(drop),
+            Step::Start => self.start(),
+            Step::Kill => self.signal(KILL),
+            Step::Delete => self.request_delete(),
+        }
+    }
+
+    fn kill_server(&self) -> Result<()> {
+        kill_9(self.server)?;
+        wait_for("the server's end", DEADLINE, || (!lives(self.server)).then_some(()))
     }
 
     fn call_delete(&mut self) -> Result<()> {
@@ -234,8 +280,7 @@ impl Drop for Container {
             if std::thread::panicking() {
                 eprintln!("{}", self.log());
             }
-            let _ = kill_9(self.server);
-            let _ = wait_for("the server's end", DEADLINE, || (!lives(self.server)).then_some(()));
+            let _ = self.kill_server();
             let _ = self.call_delete();
         }
     }
@@ -283,7 +328,19 @@ fn server_of(bundle: &Path) -> Result<u32> {
 
 /// Nobody has left the core of that name in use: its file has no note in the second line.
 pub fn is_free(core: &str) -> Result<bool> {
+    Ok(claim(core)?.lines().nth(1).unwrap_or_default().is_empty())
+}
+
+/// The container that has, or had, the core of that name.
+pub fn owner(core: &str) -> Result<String> {
+    Ok(claim(core)?.lines().next().unwrap_or_default().to_owned())
+}
+
+/// What a core's file says; nothing if nobody has had it yet.
+fn claim(core: &str) -> Result<String> {
     let path = PathBuf::from(format!("/run/micrun/core-{core}"));
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text.lines().nth(1).unwrap_or_default().is_empty())
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.with_context(|| path.display().to_string()),
+    }
 }

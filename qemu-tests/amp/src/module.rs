@@ -9,11 +9,13 @@ use anyhow::{Context, Result};
 use rustix::system::{delete_module, finit_module};
 
 /// The modules that tests load.
-const OURS: [&str; 2] = [MCS, RPROC];
+const OURS: [&str; 3] = [MCS, RPROC, NO_PSCI];
 /// `/dev/mcs`.
 pub const MCS: &str = "mcs_provider";
 /// The driver of `remoteproc` for PSCI's cores.
 pub const RPROC: &str = "psci_rproc";
+/// A device tree without PSCI.
+pub const NO_PSCI: &str = "no_psci";
 
 /// A loaded module; unloaded when dropped.
 pub struct Module {

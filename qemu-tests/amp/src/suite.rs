@@ -94,7 +94,10 @@ fn one(test: &Test) -> Result<()> {
     let messages = log.warnings()?;
     let expected = test.provokes.iter().chain([&BUSY_HOST]);
     let unexpected: Vec<_> =
-        messages.into_iter().filter(|line| !expected.clone().any(|part| line.contains(part))).collect();
+        messages.iter().filter(|line| !expected.clone().any(|part| line.contains(part))).cloned().collect();
+    if ran.is_err() {
+        messages.iter().for_each(|line| println!("kernel: {line}"));
+    }
     ran?;
     tidy?;
     if !unexpected.is_empty() {

@@ -1,4 +1,5 @@
-//! The resource table of the image: one RPMsg device with two rings, and MICA's debug rings.
+//! The resource table of the image: one RPMsg device with two rings, MICA's debug rings, and, if it is built so, MICA's
+//! endpoint table.
 
 use openamp::resource_table::{ADDR_ANY, Layout, TableError, parse};
 
@@ -15,11 +16,19 @@ const ALIGN: u32 = 4;
 /// Bytes of both debug rings: MICA's.
 const DEBUG_LEN: u32 = 0x2000;
 
-/// The table as it stands in the image. The host fills in the addresses, the accepted features and the status.
+/// Whether the table has room for the endpoints, so that the host writes them there and they outlive it.
+pub const KEEPS_ENDPOINTS: bool = cfg!(feature = "endpoint-table");
+
+/// Version, entries, state word, report word, offsets of the entries.
+#[cfg(not(feature = "endpoint-table"))]
+const HEADER: [u32; 6] = [1, 2, 0, 0, 0x40, 0x18];
+/// The same with one entry more, and a word that has the debug rings begin at a multiple of eight.
+#[cfg(feature = "endpoint-table")]
+const HEADER: [u32; 8] = [1, 3, 0, 0, 0x48, 0x20, 0x8c, 0];
+
+/// Debug rings and the RPMsg device.
 #[rustfmt::skip]
-pub const WORDS: [u32; 33] = [
-    // version, entries, state word, report word, offsets of the entries
-    1, 2, 0, 0, 0x40, 0x18,
+const ENTRIES: [u32; 27] = [
     // debug rings: type, flags, device and physical address, length, state and reserved
     129, 0, 0, 0, 0, 0, DEBUG_LEN, 0, 0, 0,
     // vdev: type, rpmsg, notify id, feature name service, accepted features, config bytes, 2 vrings and status 0
@@ -28,6 +37,26 @@ pub const WORDS: [u32; 33] = [
     ADDR_ANY, ALIGN, BUFFERS, 0, 0,
     ADDR_ANY, ALIGN, BUFFERS, 1, 0,
 ];
+
+/// The endpoint table: type, count and 64 times a name, its remote and its host address.
+const ENDPOINTS: [u32; if KEEPS_ENDPOINTS { 2 + 64 * 10 } else { 0 }] = {
+    let mut words = [0; _];
+    if let Some((first, _)) = words.split_first_mut() {
+        *first = 128;
+    }
+    words
+};
+
+/// The table as it stands in the image. The host fills in the addresses, the accepted features and the status.
+pub const WORDS: [u32; HEADER.len() + ENTRIES.len() + ENDPOINTS.len()] = {
+    let mut words = [0; _];
+    let (header, rest): (&mut [u32], &mut [u32]) = words.split_at_mut(HEADER.len());
+    let (entries, endpoints) = rest.split_at_mut(ENTRIES.len());
+    header.copy_from_slice(&HEADER);
+    entries.copy_from_slice(&ENTRIES);
+    endpoints.copy_from_slice(&ENDPOINTS);
+    words
+};
 
 /// Where the fields of the live table are.
 pub fn layout() -> Result<Layout, TableError> {
@@ -45,7 +74,7 @@ mod tests {
     #[test]
     fn the_host_accepts_the_table() {
         let layout = layout().expect("a good table");
-        assert_eq!(layout.len(), 132);
+        assert_eq!(layout.len(), if KEEPS_ENDPOINTS { 2708 } else { 132 });
         assert_eq!(layout.debug_rings_len(), Some(0x2000));
         assert!(layout.name_service());
         assert_eq!(layout.vrings().map(|ring| (ring.num, ring.align)), [(16, 4); 2]);

@@ -12,14 +12,12 @@ use anyhow::{Context, Result, bail};
 use crate::sh;
 use crate::test::Count;
 
-pub(super) const MACHINE: &str = "virt,gic-version=3";
-/// Also on the command line of the QEMU that is asked for its device tree.
-pub(super) const CORES_AND_MEMORY: [&str; 6] = ["-cpu", "cortex-a53", "-smp", "4", "-m", "1G"];
+const MACHINE: &str = "virt,gic-version=3";
+/// As the board file says, by which QEMU is asked for its device tree.
+const CORES_AND_MEMORY: [&str; 6] = ["-cpu", "cortex-a53", "-smp", "4", "-m", "1G"];
 /// What the kernel is told. Its messages are read by the tests; only those of its end come to the console. How long the
 /// emulated cores wait for each other says something about the host alone.
 const KERNEL: &str = "console=ttyAMA0 quiet loglevel=1 panic=-1 rcupdate.rcu_cpu_stall_suppress=1 nowatchdog";
-/// How long a guest may take to switch itself off when its tests are over.
-const FAREWELL: Duration = Duration::from_secs(30);
 
 /// A guest that can be booted.
 pub(super) struct Machine {
@@ -69,24 +67,23 @@ impl Machine {
         Ok(lines)
     }
 
-    /// Boots and shows each line, until QEMU ends; soon after `look` has said that this was the last word of interest,
-    /// it is ended.
+    /// Boots and shows each line, until QEMU ends or `look` has seen what it wanted.
     fn watch(&self, words: &[String], limit: Duration, mut look: impl FnMut(&str) -> bool) -> Result<()> {
         let mut qemu = self.command(words);
         qemu.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut running = Running(qemu.spawn().context("cannot start QEMU")?);
         let lines = lines_of(running.0.stdout.take().context("no pipe")?);
-        let (start, mut end, mut over) = (Instant::now(), Instant::now() + limit, false);
+        let (start, end) = (Instant::now(), Instant::now() + limit);
         loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     println!("  {:6.1} {line}", start.elapsed().as_secs_f32());
-                    if look(&line) && !over {
-                        (over, end) = (true, Instant::now() + FAREWELL);
+                    if look(&line) {
+                        return Ok(());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if !over => bail!("the guest did not end within {limit:?}"),
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => bail!("the guest did not end within {limit:?}"),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }

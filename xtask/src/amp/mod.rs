@@ -21,8 +21,8 @@ use crate::{build, kernel};
 use self::initramfs::Initramfs;
 use self::machine::Machine;
 
-/// Steps of [`prepare`].
-const STEPS: usize = 6;
+/// Steps of [`fast`].
+pub(crate) const STEPS: usize = 6;
 /// How long a boot with its tests may take. The tests have limits of their own.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -53,12 +53,20 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Builds everything and runs the tests that need no containerd.
+///
+/// # Errors
+/// Something does not build, or the guest does not come to the end of its tests.
+pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result<Count> {
+    prepare(workspace, steps, false)?.run(&[], LIMIT)
+}
+
 /// Builds everything and has the guest measure; gives all that it says.
 ///
 /// # Errors
-/// Something does not build, or the guest does not come to its end.
+/// As [`fast`].
 pub(crate) fn measure(workspace: &Workspace) -> Result<Vec<String>> {
-    prepare(workspace, &mut Steps::new(STEPS), false)?.lines(&["--bench".to_owned()], LIMIT)
+    prepare(workspace, &mut Steps::new(STEPS + build::STEPS), true)?.lines(&["--bench".to_owned()], LIMIT)
 }
 
 fn parse(arguments: &[String]) -> Result<Wish> {
@@ -91,7 +99,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps, whole: bool) -> Result<Mach
     let shim = build::shim(workspace, rustup::BOARD)?;
     steps.next("building the test RTOS and the tests");
     let (rtos, tests) = (build::rtos(workspace)?, tests(workspace)?);
-    let other = build::rtos_at(workspace, OTHER_BASE)?;
+    let other = build::other_rtos(workspace, OTHER_BASE)?;
     steps.next("making the initramfs");
     let loaded = [guest.modules()?, rpmsg].concat();
     let mut files = Initramfs::new(&workspace.root.join("qemu-tests/amp/init"))?;
@@ -106,7 +114,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps, whole: bool) -> Result<Mach
     }
     let initrd = files.write(&directory.join("initramfs.cpio"))?;
     steps.next("booting the guest");
-    let tree = board::device_tree(workspace, &root, &qemu, &directory)?;
+    let tree = board::device_tree(workspace, &qemu, &directory)?;
     Ok(Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: None })
 }
 
@@ -130,7 +138,7 @@ pub(crate) fn boot_disk(workspace: &Workspace, disk: &Path, init: &str, limit: D
     files.add("/bin/busybox", &guest.busybox())?;
     files.add_modules(&loaded, &[])?;
     let initrd = files.write(&directory.join("disk.cpio"))?;
-    let tree = board::device_tree(workspace, &root, &qemu, &directory)?;
+    let tree = board::device_tree(workspace, &qemu, &directory)?;
     Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: Some(disk.to_path_buf()) }.run(&[], limit)
 }
 

@@ -25,6 +25,7 @@ fn row(line: &str) -> Result<Measurement> {
     let line: Value = serde_json::from_str(line)?;
     let what = line["what"].as_str().context("what")?;
     let unit = match line["unit"].as_str() {
+        Some("bytes") => Unit::Bytes,
         Some("KiB") => Unit::Kibibytes,
         Some("ms") => Unit::Milliseconds,
         Some("MiB/s") => Unit::MebibytesPerSecond,

@@ -12,34 +12,36 @@ use firmware::board::{Board, Machine};
 
 use crate::no_arguments;
 use crate::setup;
+use crate::setup::guest::Guest;
 use crate::workspace::Workspace;
 use overlay::Kind;
-use tree::Trees;
+pub(crate) use tree::Trees;
 
 /// Where board files are.
-const BOARDS: &str = "board-configs";
+pub(crate) const BOARDS: &str = "board-configs";
 /// Where their overlays are.
-const OVERLAYS: &str = "meta-micrun/recipes-kernel/micrun-overlays/files";
+pub(crate) const OVERLAYS: &str = "meta-micrun/recipes-kernel/micrun-overlays/files";
 
 pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     no_arguments(arguments)?;
-    setup::for_demo(&Workspace::find()?).and_then(|qemu| check(&qemu))?;
+    let workspace = Workspace::find()?;
+    check(&workspace, &setup::for_demo(&workspace)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks all of them; `qemu` says what its machine is.
+/// Checks all of them; `qemu` says what its machine is, Debian's kernel what boards that it knows are.
 ///
 /// # Errors
 /// Something does not go together: all of it, one line each.
-pub(crate) fn check(qemu: &Path) -> Result<()> {
-    let workspace = Workspace::find()?;
+pub(crate) fn check(workspace: &Workspace, qemu: &Path) -> Result<()> {
+    let linux = Guest::of_oldest(&workspace.tools())?.device_trees();
     let place = tempfile::tempdir()?;
     let mut wrong = Vec::new();
     let mut used = Vec::new();
     for path in files(&workspace.root.join(BOARDS), "toml")? {
         match Board::read(&path) {
             Ok(board) => {
-                let trees = trees(&board, qemu, place.path())?;
+                let trees = trees(&board, qemu, &linux, place.path()).context(path.display().to_string())?;
                 wrong.extend(check_board(&board, &trees, &workspace.root.join(OVERLAYS), &mut used)?);
                 println!("{}: {}", board.name, board.title);
             }
@@ -55,12 +57,13 @@ pub(crate) fn check(qemu: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The trees that the board's overlays must suit: QEMU's own of its machine, for others one like the board's.
-fn trees(board: &Board, qemu: &Path, place: &Path) -> Result<Trees> {
-    if board.machine == Some(Machine::Virt) {
-        Trees::of_qemu(board, qemu, place)
-    } else {
-        Trees::like(board, place)
+/// The tree that the board's overlays must suit: QEMU's own of its machine, or Linux's of the board below the directory
+/// `linux`. Of a board that neither has, one that is made like it.
+fn trees(board: &Board, qemu: &Path, linux: &Path, place: &Path) -> Result<Trees> {
+    match &board.device_tree.base {
+        _ if board.machine == Some(Machine::Virt) => Trees::of_qemu(board, qemu, place),
+        Some(base) => Trees::of_linux(board, &linux.join(base), place),
+        None => Trees::like(board, place),
     }
 }
 
@@ -72,7 +75,7 @@ fn check_board(board: &Board, trees: &Trees, sources: &Path, used: &mut Vec<Path
         match name {
             Some(name) => {
                 let path = sources.join(name);
-                let merged = trees.apply(&path);
+                let merged = trees.with(&path).map(|trees| trees.tree());
                 wrong.extend(merged.map_or_else(
                     |error| vec![format!("{name}: {error:#}")],
                     |merged| {

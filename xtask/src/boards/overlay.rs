@@ -132,7 +132,7 @@ fn check_reserved(board: &Board, tree: &Tree) -> Vec<String> {
 fn check_core(board: &Board, tree: &Tree, node: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let last = board.default_cpu();
-    let handle = tree.word(&format!("/cpus/cpu@{last}"), "phandle");
+    let handle = tree.last_cpu().and_then(|cpu| tree.word(&cpu, "phandle"));
     if handle.is_none() || tree.word(node, "cpu") != handle {
         wrong.push(format!("cpu is not the board's last, {last}"));
     }

@@ -9,7 +9,7 @@ use firmware::board::{Board, Controller, Region};
 use crate::sh;
 
 /// A tree that overlays are applied to.
-pub(super) struct Trees {
+pub(crate) struct Trees {
     base: PathBuf,
     place: PathBuf,
 }
@@ -24,7 +24,7 @@ impl Trees {
     ///
     /// # Errors
     /// QEMU fails.
-    pub(super) fn of_qemu(board: &Board, qemu: &Path, place: &Path) -> Result<Self> {
+    pub(crate) fn of_qemu(board: &Board, qemu: &Path, place: &Path) -> Result<Self> {
         let base = place.join("virt.dtb");
         let machine = format!("virt,gic-version=3,dumpdtb={}", base.display());
         let (cores, memory) = (board.cpus.to_string(), format!("{}M", board.dram[0].len >> 20));
@@ -42,10 +42,18 @@ impl Trees {
             "none",
         ];
         sh::read(sh::command(qemu).args(arguments))?;
-        let last = board.default_cpu();
-        sh::read(sh::command("fdtput").arg("-p").arg("-c").arg(&base).arg("/__symbols__"))?;
-        let label = [format!("cpu{last}"), format!("/cpus/cpu@{last}")];
-        sh::read(sh::command("fdtput").args(["-t", "s"]).arg(&base).arg("/__symbols__").args(label))?;
+        label_last_cpu(board, &base)?;
+        Ok(Self { base, place: place.to_owned() })
+    }
+
+    /// The board's own, as Linux has it in the file `tree`.
+    ///
+    /// # Errors
+    /// It has other cores than the board.
+    pub(super) fn of_linux(board: &Board, tree: &Path, place: &Path) -> Result<Self> {
+        let base = place.join("linux.dtb");
+        fs::copy(tree, &base).with_context(|| tree.display().to_string())?;
+        label_last_cpu(board, &base)?;
         Ok(Self { base, place: place.to_owned() })
     }
 
@@ -60,18 +68,45 @@ impl Trees {
         Ok(Self { base, place: place.to_owned() })
     }
 
-    /// The tree with the overlay of this source.
+    /// The same with the overlay of this source.
     ///
     /// # Errors
     /// It is no overlay, or refers to what the tree does not have.
-    pub(super) fn apply(&self, overlay: &Path) -> Result<Tree> {
-        let (compiled, path) = (self.place.join("overlay.dtbo"), self.place.join("merged.dtb"));
+    pub(crate) fn with(&self, overlay: &Path) -> Result<Self> {
+        let name = overlay.file_stem().unwrap_or_default();
+        let [compiled, base] = ["dtbo", "dtb"].map(|kind| self.place.join(name).with_extension(kind));
         compile(overlay, &compiled)?;
         let mut apply = sh::command("fdtoverlay");
-        sh::read(apply.arg("-i").arg(&self.base).arg("-o").arg(&path).arg(&compiled))
+        sh::read(apply.arg("-i").arg(&self.base).arg("-o").arg(&base).arg(&compiled))
             .context("fdtoverlay")?;
-        Ok(Tree { path })
+        Ok(Self { base, place: self.place.clone() })
     }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.base.clone()
+    }
+
+    /// What it says.
+    pub(super) fn tree(&self) -> Tree {
+        Tree { path: self.path() }
+    }
+}
+
+/// Has the tree know its last core by the label that overlays use. Trees that are compiled without labels, as QEMU's is, do
+/// not by themselves.
+fn label_last_cpu(board: &Board, path: &Path) -> Result<()> {
+    const SYMBOLS: &str = "/__symbols__";
+    let tree = Tree { path: path.to_owned() };
+    let cpu = tree.last_cpu();
+    let cpus = tree.cpus().len();
+    let cpu = cpu.filter(|_| cpus == board.cpus as usize);
+    let cpu = cpu.with_context(|| format!("the tree has {cpus} cores, the board {}", board.cpus))?;
+    let label = format!("cpu{}", board.default_cpu());
+    if tree.text(SYMBOLS, &label).is_none() {
+        sh::read(sh::command("fdtput").args(["-p", "-t", "s"]).arg(path).args([SYMBOLS, &label, &cpu]))?;
+    }
+    Ok(())
 }
 
 fn compile(source: &Path, compiled: &Path) -> Result<()> {
@@ -135,6 +170,20 @@ impl Tree {
     pub(super) fn below(&self, node: &str) -> Vec<String> {
         let nodes = sh::read(sh::command("fdtget").arg("-l").arg(&self.path).arg(node)).unwrap_or_default();
         nodes.lines().map(|name| format!("{}/{name}", node.trim_end_matches('/'))).collect()
+    }
+
+    /// Paths of the cores' nodes, in the order of their numbers in Linux. What the unit addresses count is the board's own
+    /// affair.
+    pub(super) fn cpus(&self) -> Vec<String> {
+        let mut cpus = self.below("/cpus");
+        cpus.retain(|path| path.starts_with("/cpus/cpu@"));
+        cpus.sort_by_key(|path| self.words(path, "reg"));
+        cpus
+    }
+
+    /// Path of the last core's node.
+    pub(super) fn last_cpu(&self) -> Option<String> {
+        self.cpus().pop()
     }
 
     /// Cells of addresses and sizes below a node.

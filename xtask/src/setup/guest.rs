@@ -1,4 +1,4 @@
-//! What an arm64 machine of Debian 12 boots from: kernel, modules, a busybox.
+//! What an arm64 machine of Debian 12 boots from: kernel, modules, device trees, a busybox.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::kernel::ARCHITECTURE;
+use super::kernel::{ARCHITECTURE, OLDEST};
 use super::private::{PrivateApt, STABLE, remove_if_there};
 
 /// The kernel's modules that the guest needs besides its own, in an order in which they can be loaded when what they
@@ -14,6 +14,9 @@ use super::private::{PrivateApt, STABLE, remove_if_there};
 const MODULES: [&str; 2] = ["rpmsg_core", "overlay"];
 /// The same for a guest whose root file system is on a disk.
 const DISK_MODULES: [&str; 5] = ["virtio_mmio", "virtio_blk", "crc32c_generic", "ext4", "overlay"];
+
+/// The trees of real boards that our overlays are for, as board files name them (`device-tree.base`).
+const DEVICE_TREES: [&str; 2] = ["broadcom/bcm2711-rpi-4-b.dtb", "rockchip/rk3568-evb1-v10.dtb"];
 
 /// containerd, its client, and what both are linked with: package, path in it, path in the guest.
 const CONTAINERD: [(&str, &str, &str); 4] = [
@@ -35,8 +38,10 @@ impl Guest {
     /// The packages are not to be had: Debian keeps a release of the kernel for some months only.
     pub(crate) fn of_release(tools: &Path, release: &str) -> Result<Self> {
         let guest = Self { directory: tools.join("guest") };
-        let (complete, contents) =
-            (guest.directory.join("complete"), format!("{release} {MODULES:?} {DISK_MODULES:?}"));
+        let (complete, contents) = (
+            guest.directory.join("complete"),
+            format!("{release} {MODULES:?} {DISK_MODULES:?} {DEVICE_TREES:?}"),
+        );
         if fs::read_to_string(&complete).ok().as_ref() != Some(&contents) {
             println!("unpacking kernel {release} and busybox for {ARCHITECTURE}");
             remove_if_there(&guest.directory)?;
@@ -51,12 +56,25 @@ impl Guest {
         Ok(guest)
     }
 
+    /// The same of the oldest kernel that modules are built for.
+    ///
+    /// # Errors
+    /// As [`Guest::of_release`], and as [`Kernel::root`](super::kernel::Kernel::root).
+    pub(crate) fn of_oldest(tools: &Path) -> Result<Self> {
+        Self::of_release(tools, OLDEST.root(tools)?.release())
+    }
+
     pub(crate) fn kernel(&self) -> PathBuf {
         self.directory.join("vmlinuz")
     }
 
     pub(crate) fn busybox(&self) -> PathBuf {
         self.directory.join("busybox")
+    }
+
+    /// Where the device trees of boards are, by the names that the kernel has for them.
+    pub(crate) fn device_trees(&self) -> PathBuf {
+        self.directory.join("device-trees")
     }
 
     /// The modules in the order in which they are loaded.
@@ -118,8 +136,18 @@ impl Guest {
         fs::rename(root.join(format!("boot/vmlinuz-{release}")), self.kernel())?;
         fs::rename(root.join("bin/busybox"), self.busybox())?;
         self.keep_modules(&root.join("lib/modules").join(release).join("kernel"))?;
+        self.keep_device_trees(&root.join(format!("usr/lib/linux-image-{release}")))?;
         // Of thousands of modules a few are needed.
         Ok(fs::remove_dir_all(root)?)
+    }
+
+    fn keep_device_trees(&self, from: &Path) -> Result<()> {
+        for name in DEVICE_TREES {
+            let to = self.device_trees().join(name);
+            fs::create_dir_all(to.parent().context("a file")?)?;
+            fs::copy(from.join(name), to).with_context(|| name.to_owned())?;
+        }
+        Ok(())
     }
 
     /// Keeps the modules of both lists and what they depend on.

@@ -367,6 +367,16 @@ static int psci_rproc_prepare(struct rproc *rproc)
 	return psci_rproc_add_carveouts(core);
 }
 
+/*
+ * MICA's entries (endpoint table, debug rings) are for hosts that have the rings
+ * themselves. Left to itself, remoteproc does not start firmware whose table ends
+ * with one.
+ */
+static int psci_rproc_handle_rsc(struct rproc *rproc, u32 type, void *rsc, int offset, int avail)
+{
+	return RSC_HANDLED;
+}
+
 /* Start and stop */
 
 static void psci_rproc_set_state(struct psci_rproc *core, u32 state)
@@ -436,6 +446,7 @@ static int psci_rproc_stop(struct rproc *rproc)
 
 static const struct rproc_ops psci_rproc_ops = {
 	.prepare = psci_rproc_prepare,
+	.handle_rsc = psci_rproc_handle_rsc,
 	.start = psci_rproc_start,
 	.stop = psci_rproc_stop,
 	.kick = psci_rproc_kick,

@@ -3,9 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use qemu_tests::transcript;
 
+use super::lives;
 use super::pedestal::{OF_MCS, OF_RPROC, Pedestal};
-use crate::container::{Container, KILL, KILLED, PROMPT, TERM, TERMINATED};
+use crate::container::{Container, KILL, KILLED, PROMPT, Step, TERM, TERMINATED, is_free, owner};
+use crate::core::{CPU, is_online};
 use crate::suite::Test;
+use crate::wish::Wish;
 
 /// What psci_rproc says of every end that it was not asked for, and Linux of a crash.
 const CRASHES: &[&str] =
@@ -15,14 +18,18 @@ pub const TESTS: &[Test] = &[
     Test::new("mcs: a container's transcript", || transcript(&OF_MCS)),
     Test::new("mcs: a container's ends", || ends(&OF_MCS)).within(120),
     Test::new("mcs: a container's console is byte-clean", || clean(&OF_MCS)).within(120),
-    Test::new("mcs: 50 containers one after the other", || fifty(&OF_MCS)).within(600),
+    Test::new("mcs: many containers one after the other", || many(&OF_MCS)).within(600),
     Test::new("mcs: a killed shim in every state", || killed_shims(&OF_MCS)).within(180),
+    Test::new("mcs: a shim killed within every request", || killed_within(&OF_MCS)).within(180),
     Test::new("mcs: a core that is taken is refused", || taken(&OF_MCS)),
     Test::new("rproc: a container's transcript", || transcript(&OF_RPROC)).provoking(CRASHES),
     Test::new("rproc: a container's ends", || ends(&OF_RPROC)).within(120).provoking(CRASHES),
     Test::new("rproc: a container's console is byte-clean", || clean(&OF_RPROC)).within(120),
-    Test::new("rproc: 50 containers one after the other", || fifty(&OF_RPROC)).within(600),
+    Test::new("rproc: many containers one after the other", || many(&OF_RPROC)).within(600),
     Test::new("rproc: a killed shim in every state", || killed_shims(&OF_RPROC))
+        .within(180)
+        .provoking(CRASHES),
+    Test::new("rproc: a shim killed within every request", || killed_within(&OF_RPROC))
         .within(180)
         .provoking(CRASHES),
     Test::new("rproc: a core that is taken is refused", || taken(&OF_RPROC)),
@@ -84,11 +91,11 @@ fn clean(pedestal: &Pedestal) -> Result<()> {
     pedestal.tidy()
 }
 
-fn fifty(pedestal: &Pedestal) -> Result<()> {
+fn many(pedestal: &Pedestal) -> Result<()> {
     let _module = pedestal.load()?;
     let mut container = Container::create(pedestal.wish("a"))?;
     let mut open = 0;
-    for round in 1..=50 {
+    for round in 1..=lives() {
         if round > 1 {
             container.renew().with_context(|| format!("round {round}"))?;
             let now = container.open_files()?;
@@ -129,6 +136,55 @@ fn killed_shims(pedestal: &Pedestal) -> Result<()> {
     ensure!(next.wait()? == 0);
     next.delete()?;
     pedestal.tidy()
+}
+
+/// At what can be seen of a request from outside.
+fn killed_within(pedestal: &Pedestal) -> Result<()> {
+    let _module = pedestal.load()?;
+    let at_once = || true;
+    let claimed = || owner(pedestal.core).is_ok_and(|owner| owner == "amp/claimed");
+    let noted = || is_free(pedestal.core).is_ok_and(|free| !free);
+    let offline = || is_online(CPU).is_ok_and(|online| !online);
+    let online = || is_online(CPU).is_ok_and(|online| online);
+    let moments: [(&str, Step, &dyn Fn() -> bool); 8] = [
+        ("create", Step::Create, &at_once),
+        ("claimed", Step::Create, &claimed),
+        ("start", Step::Start, &at_once),
+        ("noted", Step::Start, &noted),
+        ("offline", Step::Start, &offline),
+        ("kill", Step::Kill, &at_once),
+        ("online", Step::Kill, &online),
+        ("delete", Step::Delete, &at_once),
+    ];
+    for (name, step, reached) in moments {
+        let answered = before(step, pedestal.wish(name))?.crash_within(step, reached).context(name)?;
+        ensure!(name != "noted" || !answered, "start was answered before the shim was killed");
+        if step == Step::Create {
+            // There is no record yet: the next container on the core cleans up.
+            Container::create(pedestal.wish("next"))?.crash()?;
+        }
+        pedestal.tidy().context(name)?;
+    }
+    Ok(())
+}
+
+/// A container to which a step comes next.
+fn before(step: Step, wish: Wish<'_>) -> Result<Container> {
+    if step == Step::Create {
+        return Container::serve(wish);
+    }
+    let mut container = Container::create(wish)?;
+    if step == Step::Start {
+        return Ok(container);
+    }
+    container.start()?;
+    container.type_in(b"\r")?;
+    container.expect(PROMPT)?;
+    if step == Step::Delete {
+        container.signal(KILL)?;
+        ensure!(container.wait()? == KILLED);
+    }
+    Ok(container)
 }
 
 fn taken(pedestal: &Pedestal) -> Result<()> {

@@ -1,12 +1,14 @@
 //! Containers under the pedestal mcs: what only its cores do.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result, ensure};
 use firmware::test_elf::TestElf;
 
 use super::pedestal::OF_MCS;
-use crate::container::{Container, KILL, KILLED, PROMPT, TERM, TERMINATED, is_free};
+use crate::container::{Container, DEADLINE, KILL, KILLED, PROMPT, TERM, TERMINATED, is_free};
 use crate::core::{CPU, is_online};
 use crate::suite::Test;
 use crate::wish::{OTHER_RTOS, Wish};
@@ -14,7 +16,9 @@ use crate::wish::{OTHER_RTOS, Wish};
 pub const TESTS: &[Test] = &[
     Test::new("mcs: two containers beside each other", two).within(180),
     Test::new("mcs: what does not fit is refused by name", refusals),
+    Test::new("mcs: bulk data goes to the firmware and comes back", bulk),
     Test::new("mcs: a core that is lost goes on with its firmware", lost).within(120),
+    Test::new("mcs: a core that is lost keeps its endpoints", endpoints_kept).within(120),
 ];
 
 /// A `client.conf` for a core.
@@ -55,6 +59,27 @@ fn two() -> Result<()> {
     OF_MCS.tidy()
 }
 
+/// In the window that the module computes in the board's shared memory.
+fn bulk() -> Result<()> {
+    let _module = OF_MCS.load()?;
+    let mut container = Container::run(OF_MCS.wish("a"))?;
+    container.expect(PROMPT)?;
+    let mut client = UnixStream::connect(container.bundle().join("rpmsg-umt.sock"))?;
+    client.set_read_timeout(Some(DEADLINE))?;
+    let sent: Vec<u8> = (0..300_000_u32).flat_map(|number| number.to_le_bytes()).take(1_000_001).collect();
+    client.write_all(&u32::try_from(sent.len())?.to_le_bytes())?;
+    client.write_all(&sent)?;
+    container.type_in(b"return\r")?;
+    let mut back = vec![0; 4 + sent.len()];
+    client.read_exact(&mut back)?;
+    ensure!(back[4..] == sent, "bulk data was changed on its way");
+    container.expect(PROMPT)?;
+    container.type_in(b"exit 0\r")?;
+    ensure!(container.wait()? == 0);
+    container.delete()?;
+    OF_MCS.tidy()
+}
+
 fn refusals() -> Result<()> {
     let refused = |wish: Wish<'_>, expected: &str| {
         let sentence = Container::refusal(wish)?;
@@ -66,7 +91,10 @@ fn refusals() -> Result<()> {
         "a device that is not there"
     );
     let _module = OF_MCS.load()?;
-    for (cpu, expected) in [("0", "core 0 cannot be had"), ("9", "core 9 cannot be had")] {
+    for (cpu, expected) in [
+        ("0", "core 0 cannot be had"),
+        ("9", "asking linux for the core: /sys/devices/system/cpu/cpu9/online"),
+    ] {
         let conf = conf(cpu);
         refused(Wish { conf: Some(&conf), ..OF_MCS.wish("a") }, expected).with_context(|| cpu.to_owned())?;
     }
@@ -84,10 +112,9 @@ fn refusals() -> Result<()> {
     refused(Wish { firmware: &window, ..OF_MCS.wish("a") }, expected)
 }
 
-/// Firmware that ignores that it is to power itself off, until somebody gets it to.
-fn lost() -> Result<()> {
-    let _module = OF_MCS.load()?;
-    let mut deaf = Container::run(OF_MCS.wish("deaf"))?;
+/// Runs firmware that ignores that it is to power itself off, and leaves it on its core.
+fn lose(wish: Wish<'_>) -> Result<()> {
+    let mut deaf = Container::run(wish)?;
     deaf.type_in(b"deaf\r")?;
     deaf.expect("deaf\r\n")?;
     deaf.expect(PROMPT)?;
@@ -97,6 +124,13 @@ fn lost() -> Result<()> {
     ensure!(log.contains("the core is lost until the board is reset"), "{log}");
     deaf.delete()?;
     ensure!(!is_online(CPU)? && !is_free("mcs-3")?, "a core that runs is given away");
+    Ok(())
+}
+
+/// Until somebody gets it to.
+fn lost() -> Result<()> {
+    let _module = OF_MCS.load()?;
+    lose(OF_MCS.wish("deaf"))?;
     // Other firmware has to wait.
     let refusal = Container::refusal(Wish { firmware: OTHER_RTOS, ..OF_MCS.wish("other") })?;
     ensure!(refusal.contains("core 3 still runs the firmware of amp/deaf"), "{refusal:?}");
@@ -111,5 +145,32 @@ fn lost() -> Result<()> {
     last.type_in(b"exit 5\r")?;
     ensure!(last.wait()? == 5);
     last.delete()?;
+    OF_MCS.tidy()
+}
+
+/// Firmware with an endpoint table announces nothing anew: whoever takes it over finds its endpoints there.
+fn endpoints_kept() -> Result<()> {
+    let _module = OF_MCS.load()?;
+    let wish = |id| Wish { firmware: OTHER_RTOS, ..OF_MCS.wish(id) };
+    lose(wish("deaf"))?;
+    for round in 1..=2 {
+        let mut next = Container::run(wish("next"))?;
+        next.type_in(b"echo here\r")?;
+        next.expect("\r\nhere\r\n")?;
+        // Calls have an endpoint of their own.
+        next.type_in(b"ls /\r")?;
+        next.expect("firmware.elf\r\n")?;
+        let log = next.log();
+        for name in ["rpmsg-tty", "rpmsg-rpc"] {
+            ensure!(log.contains(&format!("endpoint {name} is there already")), "{name}: {log}");
+        }
+        if round == 1 {
+            ensure!(next.crash().is_err(), "nobody can end it");
+        } else {
+            next.type_in(b"exit 5\r")?;
+            ensure!(next.wait()? == 5);
+            next.delete()?;
+        }
+    }
     OF_MCS.tidy()
 }

@@ -32,7 +32,7 @@ pub const TESTS: &[Test] = &[
 /// Beyond what the machine has.
 const NO_CPU: u32 = 99;
 /// The regions of the device tree.
-const SHARED: (u64, u64) = (0x7000_0000, 0x10_0000);
+const SHARED: (u64, u64) = (0x7000_0000, 0x140_0000);
 const FIRMWARE: (u64, u64) = (0x7a00_0000, 0x400_0000);
 const PAGE: usize = 4096;
 /// For what must not come: it can't fail by being short.
@@ -96,7 +96,7 @@ fn first_region() -> Result<()> {
 
 fn copy_messages() -> Result<()> {
     {
-        let _module = Module::load(MCS, "")?;
+        let _module = Module::load(MCS, &format!("rmem_base={} rmem_size={}", SHARED.0, 0x10_0000))?;
         let mcs = Mcs::open()?;
         refused("a window in 1 MiB", mcs.call(mcs::COPY_MSG_MEM, &mut [0; 5]), Errno::INVAL)?;
     }

@@ -12,6 +12,7 @@ use openamp::state::{CPU_OFF, CPU_ON, STATE_WORD};
 use qemu_tests::wait_for;
 use shmem::{Mapping, Memory, barrier};
 
+use super::lives;
 use crate::core::{CPU, Offline};
 use crate::mcs::Mcs;
 use crate::module::{MCS, Module};
@@ -19,7 +20,7 @@ use crate::suite::Test;
 
 pub const TESTS: &[Test] = &[
     Test::new("mcs: firmware starts, talks and powers itself off", life),
-    Test::new("mcs: a core survives 50 starts and stops", fifty_lives).within(240),
+    Test::new("mcs: a core survives many starts and stops", many_lives).within(240),
 ];
 
 /// For what firmware must do.
@@ -142,10 +143,10 @@ fn life() -> Result<()> {
     core.give_back()
 }
 
-fn fifty_lives() -> Result<()> {
+fn many_lives() -> Result<()> {
     let _module = Module::load(MCS, "")?;
     let core = Offline::take()?;
-    for round in 1..=50 {
+    for round in 1..=lives() {
         let mut firmware = Firmware::start().with_context(|| format!("start {round}"))?;
         firmware.expect(PROMPT).with_context(|| format!("start {round}"))?;
         firmware.request_power_off()?;

@@ -51,6 +51,8 @@ fn over_rpmsg_char() -> Result<()> {
     let _module = OF_RPROC.load()?;
     let _without = Without::unload("rpmsg_tty")?;
     let mut container = Container::run(OF_RPROC.wish("a"))?;
+    // It speaks first, other than over a terminal.
+    container.expect(PROMPT)?;
     container.type_in(b"echo hello\r")?;
     container.expect("\r\nhello\r\n")?;
     let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
@@ -73,6 +75,9 @@ fn refusals() -> Result<()> {
     let there = "there is none; this system has remoteproc0 (remoteproc-cpu3)";
     let unknown = refusal(&[("remoteproc.name", "m4")])?;
     ensure!(unknown.ends_with(&format!("remote processor \"m4\": {there}")), "{unknown:?}");
+    let conf = "[Mica]\nName=a\nClientPath=/firmware.elf\n[Micrun]\nRemoteproc=m7\n";
+    let unknown = Container::refusal(Wish { conf: Some(conf), ..Wish::new("a", &[pedestal]) })?;
+    ensure!(unknown.ends_with(&format!("remote processor \"m7\": {there}")), "{unknown:?}");
     // The only one there is needs no name.
     let only = Container::create(Wish::new("a", &[pedestal]))?;
     only.crash()?;

@@ -1,6 +1,7 @@
 //! The RPMsg link: `rpmsg-tty`, `rpmsg-rpc` and `rpmsg-umt` over the two rings of the communication region.
 
 use openamp::Violation;
+use openamp::resource_table::Layout;
 use openamp::rpmsg::{ADDR_ANY, AnnounceError, EndpointId, Name, PAYLOAD_LEN, Remote, SendError};
 use openamp::state::SYSTEM_RESET;
 use shmem::{Fault, Window};
@@ -41,6 +42,8 @@ impl From<Fault> for Broken {
 pub struct Link {
     memory: Window<'static>,
     remote: Option<Remote>,
+    /// The host has asked for a new beginning, and has not said yet that its rings are ready.
+    between_hosts: bool,
     tty: Option<EndpointId>,
     rpc: Option<EndpointId>,
     umt: Option<EndpointId>,
@@ -56,6 +59,7 @@ impl Link {
         Link {
             memory: communication(),
             remote: None,
+            between_hosts: false,
             tty: None,
             rpc: None,
             umt: None,
@@ -79,6 +83,9 @@ impl Link {
             self.begin_anew()?;
         }
         self.open()?;
+        if self.between_hosts {
+            return Ok(false);
+        }
         let (Some(remote), Some(tty), Some(rpc), Some(umt)) =
             (&mut self.remote, self.tty, self.rpc, self.umt)
         else {
@@ -132,16 +139,26 @@ impl Link {
         }
     }
 
-    /// Forgets rings and endpoints, as another host wants: it makes new rings, and hears of the endpoints again.
-    fn begin_anew(&mut self) -> Result<(), Fault> {
-        (self.remote, self.tty, self.rpc, self.umt) = (None, None, None, None);
+    /// Begins anew with the rings, as another host wants. It knows of the endpoints if they are kept in the table; else
+    /// they are forgotten, and it hears of them again.
+    fn begin_anew(&mut self) -> Result<(), Broken> {
+        match &mut self.remote {
+            Some(remote) if resource_table::KEEPS_ENDPOINTS => {
+                remote.reset(&self.memory)?;
+                self.between_hosts = true;
+            }
+            _ => (self.remote, self.tty, self.rpc, self.umt) = (None, None, None, None),
+        }
         (self.starved, self.unkicked) = (false, 0);
-        table::announce_reset()
+        Ok(table::announce_reset()?)
     }
 
     /// Attaches to the rings once the host has made them, and announces the endpoints. The console comes last, so that
     /// calls are served when somebody types.
     fn open(&mut self) -> Result<(), Broken> {
+        if self.between_hosts {
+            self.between_hosts = !host_is_ready()?;
+        }
         if self.tty.is_some() {
             return Ok(());
         }
@@ -160,7 +177,8 @@ impl Link {
     /// Kicks the host if it wants to hear of what was sent or consumed since the last time.
     pub fn kick(&mut self) -> Result<(), Broken> {
         self.unkicked = 0;
-        if let Some(remote) = &mut self.remote
+        if !self.between_hosts
+            && let Some(remote) = &mut self.remote
             && remote.wants_kick(&self.memory)?
         {
             gic::kick_host();
@@ -186,14 +204,22 @@ pub const fn bulk() -> SharedBulk {
     Bulk::new(memory, REGION as u64)
 }
 
-/// The remote end, as soon as the host's status says that the rings may be used.
+/// Whether the host's status says that the rings may be used.
+fn host_is_ready() -> Result<bool, Broken> {
+    Ok(layout()?.driver_ready(&table::window())?)
+}
+
+/// The remote end, as soon as they may.
 fn attach(memory: &Window<'static>) -> Result<Option<Remote>, Broken> {
-    let (table, layout) = (table::window(), resource_table::layout().map_err(|_| Broken)?);
-    if !layout.driver_ready(&table)? {
+    if !host_is_ready()? {
         return Ok(None);
     }
-    let rings = layout.read_rings(&table, REGION as u32, REGION_LEN)?;
+    let rings = layout()?.read_rings(&table::window(), REGION as u32, REGION_LEN)?;
     Ok(Some(Remote::new(memory, REGION as u32, rings)?))
+}
+
+fn layout() -> Result<Layout, Broken> {
+    resource_table::layout().map_err(|_| Broken)
 }
 
 /// Announces an endpoint; `None` if there is no room.

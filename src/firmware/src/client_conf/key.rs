@@ -81,11 +81,13 @@ pub enum Key {
     FirmwareCheck,
     /// `Board` of `[Micrun]`.
     Board,
+    /// `Remoteproc` of `[Micrun]`.
+    Remoteproc,
 }
 
 impl Key {
     /// All keys in canonical order, which is that of MICA's documentation, then ours.
-    pub const ALL: [Key; 23] = [
+    pub const ALL: [Key; 24] = [
         Key::Name,
         Key::ClientPath,
         Key::Cpu,
@@ -109,6 +111,7 @@ impl Key {
         Key::FirmwareSha256,
         Key::FirmwareCheck,
         Key::Board,
+        Key::Remoteproc,
     ];
 
     /// The key as MICA writes it.
@@ -137,6 +140,7 @@ impl Key {
             Key::FirmwareSha256 => "FirmwareSHA256",
             Key::FirmwareCheck => "FirmwareCheck",
             Key::Board => "Board",
+            Key::Remoteproc => "Remoteproc",
         }
     }
 
@@ -150,7 +154,8 @@ impl Key {
             | Key::FirmwareCrc32
             | Key::FirmwareSha256
             | Key::FirmwareCheck
-            | Key::Board => Section::Micrun,
+            | Key::Board
+            | Key::Remoteproc => Section::Micrun,
             _ => Section::Mica,
         }
     }
@@ -178,7 +183,7 @@ impl Key {
             | Key::StopTimeout
             | Key::AutoCloseTimeout => 31,
             Key::Board => 40,
-            Key::FirmwareSha256 => 64,
+            Key::FirmwareSha256 | Key::Remoteproc => 64,
             Key::IoMem | Key::Network => 511,
         }
     }

@@ -45,9 +45,12 @@ impl Device {
         Ok(device)
     }
 
-    /// Opens an RPMsg endpoint.
+    /// Opens an RPMsg endpoint. From an empty message the firmware learns where to send to; a terminal has none.
     pub fn endpoint(path: &Path) -> io::Result<Device> {
-        Ok(Device { file: open(path)?, datagrams: true, most: PAYLOAD_LEN })
+        let mut device = Device { file: open(path)?, datagrams: true, most: PAYLOAD_LEN };
+        // Should there be no room, the first input tells it too.
+        let _ = device.file.write(&[]);
+        Ok(device)
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {

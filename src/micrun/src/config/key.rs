@@ -20,6 +20,8 @@ pub enum Key {
     PedestalConf,
     /// The core, or with Xen the cores.
     Cpu,
+    /// The remote processor in Linux.
+    Remoteproc,
     /// The RTOS.
     Os,
     /// Where the firmware is.
@@ -127,7 +129,7 @@ impl Spec {
 }
 
 /// Every key there is, in the order of [`Key`].
-pub const TABLE: [Spec; 29] = {
+pub const TABLE: [Spec; 30] = {
     use Key::*;
     use client_conf::Key as Conf;
     let vcpus = Kind::Number(0, MOST_VCPUS, "virtual CPUs");
@@ -141,6 +143,7 @@ pub const TABLE: [Spec; 29] = {
             .conf(Conf::PedestalConf)
             .annotation(&["ped.conf"]),
         Spec::new(Cpu, "cpu", Kind::Text, "pedestal").conf(Conf::Cpu).annotation(&["container.cpu"]),
+        Spec::new(Remoteproc, "remoteproc", Kind::Text, "pedestal").node().conf(Conf::Remoteproc),
         Spec::new(Os, "container.os", Kind::Text, "people").annotation(&["container.os"]),
         Spec::new(FirmwarePath, "container.firmware_path", Kind::Text, "container")
             .node()

@@ -235,7 +235,9 @@ fn load(
         pedestal,
         board: config.text(Key::Board).map(str::to_owned),
         cpu: config.cpu()?,
-        remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(str::to_owned),
+        remoteproc: annotation::find(&bundle.annotations, annotation::REMOTEPROC)
+            .or(config.text(Key::Remoteproc))
+            .map(str::to_owned),
         owner: format!("{}/{}", owner.namespace, owner.id),
         group,
     };

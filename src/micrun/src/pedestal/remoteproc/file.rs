@@ -30,20 +30,24 @@ pub(super) struct StoredFile {
 }
 
 impl StoredFile {
-    /// Stores `bytes` for `core` in `directory`, and takes the place of what an earlier container left there.
-    pub(super) fn store(directory: &Path, core: &str, bytes: &[u8]) -> Result<StoredFile, RemoteprocError> {
+    /// Where `bytes` are to be stored for `core` in `directory`.
+    pub(super) fn new(directory: &Path, core: &str, bytes: &[u8]) -> StoredFile {
         // So that the kernel's log says what was loaded.
         let digest = checksum::sha256(bytes);
-        let file = StoredFile { path: directory.join(format!("micrun-{core}-{}.elf", &digest[..16])) };
-        file.remove();
-        file.write(directory, bytes).map_err(|source| {
-            file.remove();
-            RemoteprocError::Store { path: file.path.display().to_string(), source }
-        })?;
-        Ok(file)
+        StoredFile { path: directory.join(format!("micrun-{core}-{}.elf", &digest[..16])) }
     }
 
-    fn write(&self, directory: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Stores them, in place of what an earlier container left there.
+    pub(super) fn store(&self, bytes: &[u8]) -> Result<(), RemoteprocError> {
+        self.remove();
+        self.write(bytes).map_err(|source| {
+            self.remove();
+            RemoteprocError::Store { path: self.path.display().to_string(), source }
+        })
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
         DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
@@ -95,11 +99,11 @@ mod tests {
     fn a_file_is_there_under_its_name_and_goes() {
         let dir = tempfile::tempdir().expect("a directory");
         let directory = dir.path().join("firmware");
-        let file = StoredFile::store(&directory, "remoteproc0", b"abc").expect("stored");
+        let file = StoredFile::new(&directory, "remoteproc0", b"abc");
+        file.store(b"abc").expect("stored");
         assert_eq!(file.name(), "micrun-remoteproc0-ba7816bf8f01cfea.elf");
         assert_eq!(std::fs::read(directory.join(file.name())).expect("there"), b"abc");
-        let again = StoredFile::store(&directory, "remoteproc0", b"abc").expect("stored again");
-        assert_eq!(again, file);
+        file.store(b"abc").expect("stored again");
         file.remove();
         assert_eq!(std::fs::read_dir(&directory).expect("a directory").count(), 0);
         file.remove();
@@ -110,7 +114,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("file"), "").expect("written");
         let place = dir.path().join("file/below");
-        let error = StoredFile::store(&place, "remoteproc0", b"abc").expect_err("no directory").to_string();
+        let error = StoredFile::new(&place, "remoteproc0", b"abc").store(b"abc");
+        let error = error.expect_err("no directory").to_string();
         assert!(error.starts_with(&format!("{}/micrun-remoteproc0-", place.display())), "{error}");
     }
 

@@ -124,10 +124,12 @@ impl Core {
             State::Offline => {}
             state => return Err(driver.in_use(state.as_str().to_owned()).into()),
         }
-        let file = StoredFile::store(directory, &driver.core, bytes)?;
+        let file = StoredFile::new(directory, &driver.core, bytes);
         let note = Note { file, recovery: driver.recovery() };
-        if let Err(error) = claim.note(&note) {
-            note.file.remove();
+        // Noted first: whoever has the core after a process that was killed in here removes the file.
+        claim.note(&note)?;
+        if let Err(error) = note.file.store(bytes) {
+            claim.release();
             return Err(error.into());
         }
         Ok(Core { driver, note, phase: Mutex::new(Phase::Claimed(claim)) })

@@ -37,6 +37,8 @@ impl Attributes for Directory {
             match file.write(word.as_bytes()) {
                 // A signal while it waited for the core's lock.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // What Linux 6.1 says of a resource that it does not know, at the end of a table.
+                Ok(len) if len < word.len() => return Err(ErrorKind::WriteZero.into()),
                 written => return written.map(drop),
             }
         }

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::wish::Wish;
 
 /// For what must happen: everything here is emulated, and the host may be busy.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 /// What it says when it waits for a command.
 pub const PROMPT: &str = "rtos# ";
 /// Signals, and the exit status of who ends by them.

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// For what must happen.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The node's name.
 const NAME: &str = "remoteproc-cpu3";
 const CLASS: &str = "/sys/class/remoteproc";

@@ -96,6 +96,10 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
     let qemu = for_demo(workspace)?;
     apt::image_tools()?;
     apt::debugger()?;
+    // The board in QEMU: its kernel, what builds modules for it, and the source of those that Debian leaves out.
+    let root = kernel::OLDEST.root(&tools)?;
+    guest::Guest::of_release(&tools, root.release())?;
+    kernel_source::parts(&tools, &root)?;
     Ok(Tools {
         qemu,
         qemu_7: qemu::GENERATION_7.copy(&tools)?,

@@ -14,11 +14,11 @@ use crate::suite::Test;
 use crate::wish::{OTHER_RTOS, Wish};
 
 pub const TESTS: &[Test] = &[
-    Test::new("mcs: two containers beside each other", two).within(180),
+    Test::new("mcs: two containers beside each other", two),
     Test::new("mcs: what does not fit is refused by name", refusals),
     Test::new("mcs: bulk data goes to the firmware and comes back", bulk),
-    Test::new("mcs: a core that is lost goes on with its firmware", lost).within(120),
-    Test::new("mcs: a core that is lost keeps its endpoints", endpoints_kept).within(120),
+    Test::new("mcs: a core that is lost goes on with its firmware", lost),
+    Test::new("mcs: a core that is lost keeps its endpoints", endpoints_kept),
 ];
 
 /// A `client.conf` for a core.

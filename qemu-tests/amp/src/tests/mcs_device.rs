@@ -38,7 +38,7 @@ const PAGE: usize = 4096;
 /// For what must not come: it can't fail by being short.
 const MOMENT: Duration = Duration::from_millis(100);
 /// For what must come.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn opening_needs_rawio() -> Result<()> {
     let _module = Module::load(MCS, "")?;

@@ -33,7 +33,7 @@ const ENDS: &[&str] = &[
 
 pub const TESTS: &[Test] = &[
     Test::new("rproc: firmware starts, talks over rpmsg_tty and stops", life),
-    Test::new("rproc: many starts and stops leave nothing", many_lives).within(240),
+    Test::new("rproc: many starts and stops leave nothing", many_lives).within(600),
     Test::new("rproc: the driver comes and goes", reloads),
     Test::new("rproc: without its doorbell the rings are looked at", polled),
     Test::new("rproc: files that cannot be started are refused", bad_files).provoking(REFUSALS),

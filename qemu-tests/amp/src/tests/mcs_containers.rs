@@ -66,7 +66,7 @@ fn bulk() -> Result<()> {
     container.expect(PROMPT)?;
     let mut client = UnixStream::connect(container.bundle().join("rpmsg-umt.sock"))?;
     client.set_read_timeout(Some(DEADLINE))?;
-    let sent: Vec<u8> = (0..300_000_u32).flat_map(|number| number.to_le_bytes()).take(1_000_001).collect();
+    let sent: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).take(1_000_001).collect();
     client.write_all(&u32::try_from(sent.len())?.to_le_bytes())?;
     client.write_all(&sent)?;
     container.type_in(b"return\r")?;

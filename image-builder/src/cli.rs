@@ -18,9 +18,20 @@ use crate::commands::pull::PullArgs;
 use crate::commands::push::PushArgs;
 use crate::commands::verify::VerifyArgs;
 
+const AFTER_HELP: &str = "\
+Examples:
+  micrun-image-builder bundle --firmware app.elf --board qemu-arm64 --name localhost/hello:1 --output hello.tar
+  micrun-image-builder inspect hello.tar
+  micrun-image-builder verify hello.tar --strict
+  micrun-image-builder push hello.tar registry.example.org/plant/hello:1
+
+Exit status: 0 done; 1 failed, with one line on standard error; 2 wrong command line; 3 the answer is no (verify, diff).
+
+Credentials are those of docker login and podman login.";
+
 /// Packs RTOS firmware into OCI images for micrun
 #[derive(Debug, Parser)]
-#[command(name = "micrun-image-builder", version)]
+#[command(name = "micrun-image-builder", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -30,22 +41,22 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make an image archive of firmware, for `ctr image import` and `docker load`
     Bundle(Box<BundleArgs>),
-    /// Print the script that lets a shell complete the command line
-    Completions(CompletionsArgs),
-    /// Write manual pages
-    Man(ManArgs),
-    /// Bring the image of an archive into the containerd of this machine
-    Import(ImportArgs),
-    /// Say what is in an image or a firmware file
+    /// Say what is in an image or a firmware file: segments, resource table, services, memory of the board
     Inspect(InspectArgs),
-    /// Bring an image from a registry into an archive
-    Pull(PullArgs),
-    /// Bring the image of an archive to a registry
-    Push(PushArgs),
     /// Check an image against its labels, its board and a policy; exit status 3 if it fails
     Verify(VerifyArgs),
     /// Say what changed between two images or firmware files; exit status 3 if anything did
     Diff(DiffArgs),
+    /// Bring the image of an archive to a registry
+    Push(PushArgs),
+    /// Bring an image from a registry into an archive
+    Pull(PullArgs),
+    /// Bring the image of an archive into the containerd of this machine
+    Import(ImportArgs),
+    /// Print the script that lets a shell complete the command line
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]

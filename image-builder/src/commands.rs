@@ -2,6 +2,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod completions;
+mod ctr;
 pub(crate) mod diff;
 pub(crate) mod import;
 pub(crate) mod inspect;

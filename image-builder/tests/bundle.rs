@@ -251,6 +251,13 @@ fn firmware_that_cannot_run_is_refused() {
         refusal(&elf().resource_table(&[0xff; 64])),
         "firmware: resource table: version is 0xffffffff, only version 1 exists"
     );
+    let mut past = minimal_table();
+    // The offset of its one entry: where the section has ended.
+    past[16..20].copy_from_slice(&0x58_u32.to_le_bytes());
+    assert_eq!(
+        refusal(&elf().resource_table(&past)),
+        "firmware: resource table: entry at offset 0x58 does not fit the table of 0x58 bytes"
+    );
     assert_eq!(
         refusal(&elf().segment(CODE_ADDR + 2, b"xx")),
         "firmware: segments 0 and 2 overlap at 0x7a000002"

@@ -9,7 +9,7 @@ use super::look::{LookArgs, LookError, open, print, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// Image archive, firmware that is not packed yet, or the name of an image in a registry
+    /// Image archive, firmware that is not packed, or the name of an image in a registry or in containerd
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// The same, newer

@@ -14,6 +14,9 @@ use crate::remote::Remote;
 /// Longest file that is read.
 const MAX_LEN: u64 = 1 << 20;
 
+/// Under which Docker's tools keep what they sign in to `docker.io` with.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
 /// How somebody signs in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Credential {
@@ -25,7 +28,7 @@ pub(super) enum Credential {
 
 /// The credentials for a repository; `None` if there are none.
 pub(super) fn find(remote: &Remote) -> Result<Option<Credential>, RegistryError> {
-    let failed = |why: String| RegistryError::Credentials { host: remote.host().to_owned(), why };
+    let failed = |why: String| RegistryError::Credentials { host: remote.registry().to_owned(), why };
     for (path, must_exist) in files() {
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -67,10 +70,11 @@ fn variable(name: &str) -> Option<OsString> {
 
 /// What the file may have them under: the repository, what is above it, the registry.
 fn keys(remote: &Remote) -> Vec<String> {
-    let full = format!("{}/{}", remote.host(), remote.path());
+    let full = format!("{}/{}", remote.registry(), remote.path());
     let ends = full.match_indices('/').map(|(at, _)| at).chain([full.len()]);
     let mut keys: Vec<String> = ends.filter_map(|end| full.get(..end)).map(str::to_owned).collect();
     keys.reverse();
+    keys.extend(remote.is_in_hub().then(|| HUB_KEY.to_owned()));
     keys
 }
 
@@ -98,5 +102,25 @@ impl From<DockerCredential> for Credential {
             DockerCredential::IdentityToken(token) => Credential::Token(token),
             DockerCredential::UsernamePassword(user, password) => Credential::Password(user, password),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nearest_to_the_repository_comes_first() {
+        let keys = |name: &str| keys(&name.parse().expect("a name"));
+        assert_eq!(
+            keys("r.example:5000/a/b:1"),
+            ["r.example:5000/a/b", "r.example:5000/a", "r.example:5000"]
+        );
+        let hub = ["docker.io/library/b", "docker.io/library", "docker.io", HUB_KEY];
+        assert_eq!(keys("docker.io/b:1"), hub);
+        let file = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dXNlcjpzZWNyZXQ="}}}"#;
+        let found = get_credential_from_reader(file.as_bytes(), HUB_KEY).expect("credentials");
+        let expected = Credential::Password("user".to_owned(), "secret".to_owned());
+        assert_eq!(Credential::from(found), expected);
     }
 }

@@ -148,6 +148,26 @@ fn a_push_that_is_refused_says_why() {
 }
 
 #[test]
+fn a_push_to_a_registry_that_hangs_or_is_ill_has_an_end() {
+    let directory = directory(&[]);
+    let said = |server: &Server| {
+        let args = ["push", "a.tar", &server.name(), "--plain-http", "--timeout", "1"];
+        refused(directory.path(), &args)
+    };
+    let is_upload = |request: &Request| request.method == "PUT" && request.path.contains("/blobs/");
+    let silent = Server::start(true, move |request| is_upload(request).then_some(Reply::Silence));
+    let line = said(&silent);
+    assert!(line.ends_with("the registry does not answer in time (--timeout)"), "{line}");
+    let ill = Server::start(true, move |request| is_upload(request).then(|| Reply::status(502)));
+    let line = said(&ill);
+    assert!(line.contains("the registry answers 502"), "{line}");
+    assert_eq!(ill.count("PUT /v2/demo/hello/blobs/"), 3);
+    for server in [silent, ill] {
+        assert!(server.store().manifests.is_empty(), "an image without its blobs has no name");
+    }
+}
+
+#[test]
 fn a_torn_archive_is_not_pushed() {
     let directory = directory(&[]);
     let (path, server) = (directory.path(), Server::start(true, |_| None));

@@ -19,6 +19,19 @@ pub const MICRUN_SANDBOX: &str = "micrun-sandbox";
 /// Where the instance looks for pod networks, below its directory.
 pub const NETWORKS: &str = "net.d";
 
+/// What lets containerd unpack layers that are EROFS file systems, and others as before: as in docs/reference/image.md.
+pub(super) const EROFS: &str = "\
+[plugins.\"io.containerd.service.v1.diff-service\"]
+default = [\"erofs\", \"walking\"]
+[[plugins.\"io.containerd.transfer.v1.local\".unpack_config]]
+platform = \"linux\"
+snapshotter = \"overlayfs\"
+[[plugins.\"io.containerd.transfer.v1.local\".unpack_config]]
+platform = \"linux\"
+snapshotter = \"erofs\"
+differ = \"erofs\"
+";
+
 /// The file's content for the containerd with this `major` version in `directory`.
 pub(super) fn text(major: u32, directory: &Path, cri: bool, plugins: Option<&Path>) -> String {
     let disabled: Vec<&str> = if cri { vec![OPT] } else { [OPT].into_iter().chain(CRI).collect() };

@@ -46,6 +46,8 @@ pub struct Options {
     pub cri: bool,
     /// Directory of the CNI plugins, for pods with a network of their own.
     pub cni: Option<PathBuf>,
+    /// Whether layers that are EROFS file systems are taken; from containerd 2.1 on.
+    pub erofs: bool,
 }
 
 impl Options {
@@ -115,7 +117,10 @@ impl Containerd {
         let path = options.search_path()?;
         let program = options.program("containerd");
         let major = major(&program, &path)?;
-        let config = config::text(major, directory.path(), options.cri, options.cni.as_deref());
+        let mut config = config::text(major, directory.path(), options.cri, options.cni.as_deref());
+        if options.erofs {
+            config.push_str(config::EROFS);
+        }
         fs::write(config_file(directory.path()), config)?;
         let child = spawn(options, &path, directory.path())?;
         let guard = Guard::set(child.id(), directory.path())?;

@@ -77,6 +77,7 @@ pub(super) fn image_tools() -> Result<()> {
 /// # Errors
 /// A package can't be installed.
 pub(super) fn image_peers() -> Result<()> {
+    image_tools()?;
     install_of(&IMAGE_PEERS)
 }
 

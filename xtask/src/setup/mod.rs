@@ -74,10 +74,11 @@ pub(crate) fn for_build() -> Result<()> {
     rustup::add_missing()
 }
 
-/// What the benchmarks of the image builder need.
-pub(crate) fn for_image_bench() -> Result<()> {
+/// What the benchmarks of the image builder need; gives the directory of a registry.
+pub(crate) fn for_image_bench(workspace: &Workspace) -> Result<PathBuf> {
     for_build()?;
-    apt::image_peers()
+    apt::image_peers()?;
+    daemons::REGISTRY.copy(&workspace.tools())
 }
 
 /// What building and the demo need; gives the QEMU to use.

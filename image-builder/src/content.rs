@@ -119,11 +119,12 @@ impl Content {
         read.map(|_| bytes).map_err(|source| ContentError::Read { path: self.source.path(), source })
     }
 
-    /// Writes it to `to`, and proves that it is still what it was.
-    pub fn copy(&self, to: &mut dyn Write) -> Result<(), ContentError> {
+    /// Writes it to `to`, and proves that it is still what it was; `seen` is told of each piece.
+    pub fn copy(&self, to: &mut dyn Write, mut seen: impl FnMut(usize)) -> Result<(), ContentError> {
         let mut sum = Sha256::default();
         self.source.pieces(|piece| {
             sum.update(piece);
+            seen(piece.len());
             to.write_all(piece)
         })?;
         if sum.finish() == self.sha256 { Ok(()) } else { Err(self.source.changed()) }
@@ -177,9 +178,9 @@ mod tests {
             let mut seen = 0;
             let content = Content::open(&path, 8, |count| seen += count).expect("opened");
             assert_eq!((seen, content.len()), (8, 8));
-            content.copy(&mut io::sink()).expect("unchanged");
+            content.copy(&mut io::sink(), drop).expect("unchanged");
             std::fs::write(&path, later).expect("written");
-            let error = content.copy(&mut io::sink()).expect_err(later).to_string();
+            let error = content.copy(&mut io::sink(), drop).expect_err(later).to_string();
             assert_eq!(error, format!("{} changed while it was read", path.display()));
         }
         assert!(matches!(Content::open(&path, 7, drop), Err(FileError::TooLong(7))));

@@ -10,6 +10,7 @@ use flate2::{Compression, GzBuilder};
 
 use crate::content::{Content, ContentError};
 use crate::hashing::Hashing;
+use crate::progress::Progress;
 use crate::ustar::Ustar;
 
 pub use erofs::ErofsError;
@@ -50,20 +51,22 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<String, LayerError> {
     let tree = tree(files);
+    let progress = Progress::new("packing", files.iter().map(|(_, content)| content.len()).sum());
+    let seen = |count| progress.add(count);
     match format {
-        Format::Tar => Ok(tar(&tree, mtime, out)?.0),
+        Format::Tar => Ok(tar(&tree, mtime, out, seen)?.0),
         Format::TarGzip => {
             let packer = GzBuilder::new().operating_system(GZIP_NO_SYSTEM);
-            let (diff_id, packer) = tar(&tree, mtime, packer.write(out, Compression::new(GZIP_LEVEL)))?;
+            let (diff_id, packer) = tar(&tree, mtime, packer.write(out, Compression::new(GZIP_LEVEL)), seen)?;
             packer.finish()?;
             Ok(diff_id)
         }
         Format::TarZstd => {
-            let (diff_id, packer) = tar(&tree, mtime, zstd::Encoder::new(out, ZSTD_LEVEL)?)?;
+            let (diff_id, packer) = tar(&tree, mtime, zstd::Encoder::new(out, ZSTD_LEVEL)?, seen)?;
             packer.finish()?;
             Ok(diff_id)
         }
-        Format::Erofs => erofs::write(&tree, mtime, out),
+        Format::Erofs => erofs::write(&tree, mtime, out, seen),
     }
 }
 
@@ -79,11 +82,16 @@ fn tree<'a>(files: &[(&'a str, &'a Content)]) -> Tree<'a> {
 }
 
 /// The tree as a tar file, hashed before it is packed.
-fn tar<W: Write>(tree: &Tree<'_>, mtime: u64, out: W) -> Result<(String, W), LayerError> {
+fn tar<W: Write>(
+    tree: &Tree<'_>,
+    mtime: u64,
+    out: W,
+    seen: impl Fn(usize),
+) -> Result<(String, W), LayerError> {
     let mut tar = Ustar::new(Hashing::new(out), mtime);
     for (path, content) in tree {
         match content {
-            Some(content) => tar.file(path, content)?,
+            Some(content) => tar.file(path, content, &seen)?,
             None => tar.directory(path)?,
         }
     }

@@ -28,10 +28,15 @@ impl<W: Write> Ustar<W> {
         self.out.write_all(&directory(path, self.mtime)?)
     }
 
-    /// Adds a file; the path is relative.
-    pub(crate) fn file(&mut self, path: &str, content: &Content) -> Result<(), ContentError> {
+    /// Adds a file; the path is relative. `seen` is told of each piece.
+    pub(crate) fn file(
+        &mut self,
+        path: &str,
+        content: &Content,
+        seen: impl FnMut(usize),
+    ) -> Result<(), ContentError> {
         self.out.write_all(&file(path, content.len(), self.mtime)?)?;
-        content.copy(&mut self.out)?;
+        content.copy(&mut self.out, seen)?;
         Ok(pad(&mut self.out, content.len())?)
     }
 

@@ -56,7 +56,8 @@ fn skopeo_takes_file_systems_and_indexes() -> Result<()> {
     for (extra, copy) in [(&["--layer", "erofs"][..], &["copy"][..]), (&BOTH, &["copy", "--all"])] {
         let (directory, digest) = bundled(extra)?;
         let path = directory.path();
-        let copied = [&["--insecure-policy"], copy, &["oci-archive:a.tar", "oci:copied:1"]].concat();
+        let names = ["--preserve-digests", "oci-archive:a.tar", "oci:copied:1"];
+        let copied = [&["--insecure-policy"], copy, &names].concat();
         ok("skopeo", path, &copied)?;
         let raw = ok("skopeo", path, &["inspect", "--raw", "oci:copied:1"])?;
         assert_eq!(format!("sha256:{}", checksum::sha256(raw.as_bytes())), digest);
@@ -125,6 +126,8 @@ fn containerd_2_takes_a_layer_that_is_a_file_system() -> Result<()> {
     let archive = directory.path().join("a.tar");
     bed.ctr.ok(&["images", "import", "--snapshotter", "erofs", &archive.to_string_lossy()])?;
     runs(&bed, &["--snapshotter", "erofs"], NAME, "erofs")?;
+    // containerd keeps the file system mounted as long as it has the image.
+    bed.ctr.ok(&["images", "rm", "--sync", NAME])?;
     bed.clean()
 }
 

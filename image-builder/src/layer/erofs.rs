@@ -31,10 +31,15 @@ pub enum ErofsError {
 }
 
 /// Writes the file system, and gives its digest, which is the DiffID.
-pub(super) fn write(tree: &Tree<'_>, mtime: u64, out: &mut dyn Write) -> Result<String, LayerError> {
+pub(super) fn write(
+    tree: &Tree<'_>,
+    mtime: u64,
+    out: &mut dyn Write,
+    seen: impl Fn(usize),
+) -> Result<String, LayerError> {
     let stage = tempfile::tempdir().map_err(ErofsError::Stage)?;
     let (root, image) = (stage.path().join("root"), stage.path().join("image"));
-    lay_out(tree, &root)?;
+    lay_out(tree, &root, seen)?;
     make(&root, &image, mtime)?;
     let mut hashing = Hashing::new(out);
     let mut image = File::open(&image).map_err(ErofsError::Stage)?;
@@ -42,7 +47,7 @@ pub(super) fn write(tree: &Tree<'_>, mtime: u64, out: &mut dyn Write) -> Result<
     Ok(hashing.finish().0)
 }
 
-fn lay_out(tree: &Tree<'_>, root: &Path) -> Result<(), LayerError> {
+fn lay_out(tree: &Tree<'_>, root: &Path, seen: impl Fn(usize)) -> Result<(), LayerError> {
     directory(root).map_err(ErofsError::Stage)?;
     for (path, content) in tree {
         let path = root.join(path);
@@ -51,7 +56,7 @@ fn lay_out(tree: &Tree<'_>, root: &Path) -> Result<(), LayerError> {
             continue;
         };
         let mut file = File::create_new(&path).map_err(ErofsError::Stage)?;
-        content.copy(&mut file).map_err(|error| match error {
+        content.copy(&mut file, &seen).map_err(|error| match error {
             ContentError::Write(error) => LayerError::Erofs(ErofsError::Stage(error)),
             error => LayerError::Content(error),
         })?;

@@ -88,3 +88,22 @@ fn firmware_that_hangs_is_killed() -> Result<()> {
     }
     Ok(())
 }
+
+/// The older runtime starts a dead guest anew when it is asked for its state; even a question alone can stop one.
+#[test]
+fn asking_for_a_container_asks_micad_nothing() -> Result<()> {
+    let ground = Ground::new(&XEN)?;
+    let task = ground.running(&XEN, "app")?;
+    let mut console = console(&task)?;
+    let sent = ground.micad()?.log();
+    for _ in 0..3 {
+        assert_eq!(task.status()?.as_deref(), Some("RUNNING"));
+        for words in [["task", "metrics", "app"], ["task", "ps", "app"]] {
+            ground.bed.ctr.ok(&words)?;
+        }
+    }
+    assert_eq!(ground.micad()?.log(), sent);
+    task.kill("SIGKILL")?;
+    assert_eq!(end_of(&task, &mut console)?, 137);
+    ground.clean()
+}

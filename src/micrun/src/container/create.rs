@@ -1,11 +1,11 @@
 //! Create: mounts, reads and loads, so that every error of image and board shows here and not at Start.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::image::{Firmware, read_client_conf, read_firmware};
 use super::limits::Limits;
 use super::{Container, Core, Infra, Inner, Prepared, State, Surroundings, instance, pid};
 use crate::bundle::Bundle;
@@ -13,23 +13,19 @@ use crate::config::{self, Config, Key, Level, RuntimeOptions};
 use crate::console::{Console, Owner, Streams};
 use crate::error::Error;
 use crate::events::Event;
-use crate::kind::{self, Kind};
+use crate::kind::Kind;
 use crate::pedestal::group::Group;
 use crate::pedestal::{self, Held, Loaded, Process, Wanted};
 use crate::resources::{CoreLimits, Driver};
-use crate::rootfs::{Image, Mount, Rootfs, RootfsError};
+use crate::rootfs::{Image, Mount, Rootfs};
 use crate::rpc::{Network, SharedFiles};
 use crate::settings::Settings;
 use crate::store::Record;
 use crate::waiters::Waiters;
+use firmware::annotation;
 use firmware::board::Board;
-use firmware::client_conf::{self, ClientConf, Pedestal};
-use firmware::file::{FileError, MAX_FIRMWARE_LEN};
-use firmware::integrity::Expected;
-use firmware::{annotation, layout};
+use firmware::client_conf::{ClientConf, Pedestal};
 
-/// Most bytes of a `client.conf`.
-const CLIENT_CONF_LIMIT: u64 = client_conf::MAX_LEN as u64;
 /// Tells which board this machine is.
 const DEVICE_TREE: &str = "/proc/device-tree/compatible";
 /// The pedestal where neither annotation nor image names one that is driven in another way.
@@ -54,7 +50,7 @@ pub struct Request {
 
 /// Gives the annotations of the pod that a container with these annotations is in.
 pub type OfPod<'a> = dyn Fn(&Annotations) -> Annotations + 'a;
-type Annotations = BTreeMap<String, String>;
+pub(super) type Annotations = BTreeMap<String, String>;
 
 impl Container {
     /// Makes a container ready to start. On an error nothing is left: what was mounted and mapped is dropped.
@@ -177,32 +173,6 @@ pub(super) struct Chosen<'c> {
     pub(super) config: &'c Config,
 }
 
-/// A file that was found in the image.
-struct Firmware {
-    path: String,
-    bytes: Vec<u8>,
-}
-
-/// Reads the firmware and proves that it is the one that was meant.
-fn read_firmware(
-    bundle: &Bundle,
-    pod: &Annotations,
-    image: &Image<'_>,
-    conf: Option<&ClientConf>,
-    config: &Config,
-) -> Result<Firmware, Error> {
-    let path = choose_path(bundle, config);
-    // An annotation may name another file than the one that `client.conf` speaks of.
-    let said = conf.filter(|conf| conf.client_path() == path);
-    let mut annotations = pod.clone();
-    annotations.extend(bundle.annotations.clone());
-    let expected = Expected::new(&annotations, said);
-    let bytes = read_file(image, &path, config)?;
-    let verdict = expected.and_then(|expected| expected.check(&bytes));
-    verdict.map_err(|source| Error::Firmware { path: path.clone(), source })?;
-    Ok(Firmware { path, bytes })
-}
-
 /// The control group of an emulator that is to be limited. One that cannot be had costs the limits, not the container: the
 /// kubelet asks for limits on every node, whatever its control groups can do.
 fn group(bundle: &Bundle, limits: &Limits) -> Option<Arc<Group>> {
@@ -245,17 +215,6 @@ fn load(
     pedestal::load(&wanted, bytes, owner.nursery).map_err(wrong)
 }
 
-fn read_client_conf(image: &Image<'_>) -> Result<Option<ClientConf>, Error> {
-    let path = layout::CLIENT_CONF;
-    let Some(bytes) = image.read(path, CLIENT_CONF_LIMIT)? else { return Ok(None) };
-    let wrong = |source| RootfsError::ClientConf { path: path.to_owned(), source };
-    let (conf, warnings) = ClientConf::parse(&String::from_utf8_lossy(&bytes)).map_err(wrong)?;
-    for warning in warnings {
-        log::warn!("the image's {path}: {warning}");
-    }
-    Ok(Some(conf))
-}
-
 /// All that is set for the container, by whomever.
 fn configure(
     bundle: &Bundle,
@@ -296,26 +255,4 @@ fn choose_pedestal(bundle: &Bundle, config: &Config) -> String {
     let annotated = wanted.filter(|_| config.level(Key::Pedestal) >= Level::Pod);
     let remoteproc = || annotation::find(&bundle.annotations, annotation::REMOTEPROC).map(|_| "remoteproc");
     annotated.or_else(remoteproc).or(wanted).unwrap_or(DEFAULT_PEDESTAL).to_owned()
-}
-
-/// Where the firmware is: what image or container say, else what the container's command is, else what the node says.
-fn choose_path(bundle: &Bundle, config: &Config) -> String {
-    let wanted = config.text(Key::FirmwarePath).unwrap_or(layout::FIRMWARE);
-    let command = kind::firmware_of(bundle).filter(|_| config.level(Key::FirmwarePath) <= Level::Board);
-    command.unwrap_or(wanted).to_owned()
-}
-
-/// Reads a file of the image. One that the node names may lie on the node instead, for images that have none.
-fn read_file(image: &Image<'_>, path: &str, config: &Config) -> Result<Vec<u8>, Error> {
-    if let Some(file) = image.read(path, MAX_FIRMWARE_LEN)? {
-        return Ok(file);
-    }
-    let failed = |source| RootfsError::File { path: path.to_owned(), source };
-    let of_node =
-        config.level(Key::FirmwarePath) == Level::Node && config.text(Key::FirmwarePath) == Some(path);
-    if !of_node {
-        return Err(failed(FileError::Io(nix::Error::ENOENT.into())).into());
-    }
-    let file = File::open(path).map_err(FileError::Io);
-    Ok(file.and_then(|file| firmware::file::read(&file, MAX_FIRMWARE_LEN)).map_err(failed)?)
 }

@@ -5,6 +5,7 @@
 
 mod create;
 mod delete;
+mod image;
 mod infra;
 mod instance;
 mod kill;

@@ -2,7 +2,7 @@
 //! of them, fuzz targets. Nothing here ships.
 //!
 //! A [`board`] is a file that two processes map. On it a [`line`](mod@line) carries messages, with a [`bell`] or by
-//! polling; one process [`drives`](drive), its [`peer`] [`echoes`](echo). The peer is this crate's own program or
+//! polling; one process [`drives`](drive), its [`peer`] [`echoes`](echo); [`raw`] is what limits both. The peer is this crate's own program or
 //! [the C library](c_library).
 #![forbid(unsafe_code)]
 
@@ -15,3 +15,4 @@ pub mod echo;
 pub mod fuzz;
 pub mod line;
 pub mod peer;
+pub mod raw;

@@ -14,6 +14,8 @@ use openamp::vring::{Buffers, DeviceQueue, DriverQueue, Geometry};
 use shmem::{Fault, Memory};
 
 const RING: Geometry = Geometry { base: 0, num: 2, align: 4 };
+/// The same place, with one descriptor: each buffer goes through the slot of the one before.
+const NARROW: Geometry = Geometry { base: 0, num: 1, align: 4 };
 /// Two buffers behind the ring, of which one word each is there.
 const BUFFERS: usize = 0x100;
 const RX: Buffers = Buffers { addr: BUFFERS as u64, writable: true };
@@ -24,7 +26,12 @@ struct Model(BTreeMap<usize, AtomicU64>);
 
 impl Model {
     fn new() -> Model {
-        let (num, used) = (usize::from(RING.num), 16 * 2 + 12);
+        Model::of(RING)
+    }
+
+    fn of(ring: Geometry) -> Model {
+        let num = usize::from(ring.num);
+        let used = ring.size() - 6 - 8 * num;
         let descriptors = (0..num).flat_map(|id| [0, 8, 12, 14].map(|field| 16 * id + field));
         let available = (0..2 + num).map(|field| 16 * num + 2 * field);
         let elements = (0..2 * num).map(|field| used + 4 + 4 * field);
@@ -124,6 +131,42 @@ fn a_buffer_is_seen_whole_on_the_other_side() {
             };
             assert_eq!(used.len, 8 + turn as u32);
             assert_eq!(memory.load_u64(buffer(used.id)), Ok(200 + turn));
+        }
+        device.join().expect("the device");
+    });
+}
+
+/// Nor is it another one where slot and element are the same as the time before, and so are not written again.
+#[test]
+fn a_buffer_that_goes_round_is_seen_whole_each_time() {
+    check(3, || {
+        let memory = Arc::new(Model::of(NARROW));
+        let mut driver = DriverQueue::new(&*memory, NARROW, 0, RX).expect("a ring");
+        let theirs = Arc::clone(&memory);
+        let device = thread::spawn(move || {
+            let mut device = DeviceQueue::new(NARROW, 0);
+            for turn in 0..2 {
+                let offered = loop {
+                    match device.take(&*theirs).expect("no violation") {
+                        Some(offered) => break offered,
+                        None => thread::yield_now(),
+                    }
+                };
+                assert_eq!(theirs.load_u64(buffer(0)), Ok(100 + turn));
+                theirs.store_u64(buffer(0), 200 + turn).expect("a buffer");
+                device.give_back(&*theirs, offered.id, 8).expect("given back");
+            }
+        });
+        for turn in 0..2 {
+            offer(&mut driver, &memory, 100 + turn);
+            let used = loop {
+                match driver.reclaim(&*memory).expect("no violation") {
+                    Some(used) => break used,
+                    None => thread::yield_now(),
+                }
+            };
+            assert_eq!(memory.load_u64(buffer(0)), Ok(200 + turn));
+            driver.put_back(used.id);
         }
         device.join().expect("the device");
     });

@@ -1,9 +1,10 @@
-//! Calls of the RTOS for files, in a directory of its own with a secret beside it.
+//! Calls of the RTOS for files, in a directory of its own with a secret beside it, and for the network, in one of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use micrun::rpc::{Rpc, SharedFiles};
+use micrun::rpc::{Network, Outcome, Rpc, SharedFiles};
 use openamp::rpmsg::PAYLOAD_LEN;
 use rustix::fs::{Dev, FileType, Mode, mknodat};
 
@@ -11,6 +12,8 @@ use super::{Runner, Source, mutate};
 
 /// Numbers of calls: all that exist, some that do not.
 const CALLS: u64 = 130;
+/// Where those of the network begin.
+const NETWORK: u64 = 100;
 const PRINTF: u64 = 300;
 /// Calls of one execution: enough to open, write, read back, link and close.
 const MOST: usize = 12;
@@ -38,6 +41,19 @@ const WORDS: [&str; 16] = [
     "w",
     "a",
 ];
+/// Numbers that calls of the network take: families, types with flags, levels, lengths of addresses.
+const NUMBERS: [u64; 12] = [0, 1, 2, 6, 10, 13, 16, 20, 28, 41, 0o4001, 0o4002];
+/// Where calls have addresses: `connect`, `accept4`, `sendto`, `getaddrinfo`.
+const ADDRESSES: [usize; 4] = [20, 24, 32, 56];
+/// Loopback, all interfaces, nobody and IPv6's loopback, all with port 4096 or 0; and what is none.
+const SOCKADDRS: [&[u8]; 6] = [
+    b"\x02\0\x10\0\x7f\0\0\x01\0\0\0\0\0\0\0\0",
+    b"\x02\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    b"\x02\0\0\0\xc0\0\x02\x01\0\0\0\0\0\0\0\0",
+    b"\x0a\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0",
+    b"\x01\0/run/socket\0",
+    b"localhost\0",
+];
 /// What is beside the root.
 const SECRET: &str = "nobody is told, nobody changes it";
 
@@ -57,7 +73,7 @@ impl Ground {
     }
 
     /// The same files for every execution.
-    fn renew(&self) -> Rpc {
+    fn renew(&self, network: Network) -> Rpc {
         let root = self.root();
         if root.exists() {
             must(fs::remove_dir_all(&root));
@@ -72,7 +88,7 @@ impl Ground {
             Mode::RUSR | Mode::WUSR,
             Dev::default(),
         ));
-        must(Rpc::open(&SharedFiles { root, ..SharedFiles::default() }))
+        must(Rpc::open(&SharedFiles { root, network, ..SharedFiles::default() }))
     }
 
     /// Nothing happened beside the root.
@@ -90,21 +106,48 @@ impl Drop for Ground {
 
 pub(super) fn runner() -> Runner {
     let ground = Ground::new();
+    let network = private_network(&ground);
     let mut message = Vec::new();
     Box::new(move |source| {
-        let mut rpc = ground.renew();
+        let online = source.one_in(2);
+        let mut rpc = ground.renew(if online { network.clone() } else { Network::Off });
         for _ in 0..1 + source.below(MOST) {
-            build(source, &mut message);
+            if online && !source.one_in(4) {
+                build_for_network(source, &mut message);
+            } else {
+                build(source, &mut message);
+            }
             let outcome = rpc.call(&message);
-            assert!(outcome.printed.len() <= PAYLOAD_LEN, "{} bytes printed", outcome.printed.len());
-            let told = outcome.reply.unwrap_or_default();
-            assert!(told.is_empty() || (16..=PAYLOAD_LEN).contains(&told.len()), "{} bytes", told.len());
-            // What the remote wrote itself may come back, but it never wrote this.
-            let secret = SECRET.as_bytes();
-            assert!(!told.windows(secret.len()).any(|bytes| bytes == secret), "the secret is told");
+            judge(outcome);
+            rpc.go_on().into_iter().for_each(judge);
         }
         ground.judge();
     })
+}
+
+/// Answers and what is printed are no longer than they may be, and say nothing of the secret.
+fn judge(outcome: Outcome) {
+    assert!(outcome.printed.len() <= PAYLOAD_LEN, "{} bytes printed", outcome.printed.len());
+    let told = outcome.reply.unwrap_or_default();
+    assert!(told.is_empty() || (16..=PAYLOAD_LEN).contains(&told.len()), "{} bytes", told.len());
+    // What the remote wrote itself may come back, but it never wrote this.
+    let secret = SECRET.as_bytes();
+    assert!(!told.windows(secret.len()).any(|bytes| bytes == secret), "the secret is told");
+}
+
+/// Moves this thread to a network in which there is nothing but itself, so that no call reaches anybody. Without the
+/// privilege for that, calls of the network are refused.
+fn private_network(ground: &Ground) -> Network {
+    let here = || fs::read_link(Path::new("/proc/thread-self/ns/net")).ok();
+    let before = here();
+    drop(ground.renew(Network::New));
+    if before.is_none() || here() == before {
+        eprintln!("rpc: no network of its own, so calls of the network are only refused");
+        return Network::Off;
+    }
+    // Without this, or without `ip`, every address is out of reach, which is less to try.
+    let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    Network::Host
 }
 
 /// A call with likely values where calls have them, changed once in four.
@@ -127,6 +170,37 @@ fn build(source: &mut Source, message: &mut Vec<u8>) {
     } else {
         likely_text(source, id, message);
     }
+    if source.one_in(4) {
+        mutate::bytes(source, message);
+    }
+}
+
+/// A call of the network with likely values, changed once in four.
+fn build_for_network(source: &mut Source, message: &mut Vec<u8>) {
+    message.clear();
+    message.resize(12 + source.below(PAYLOAD_LEN - 12), 0);
+    // Most of them need a socket.
+    let socket = source.one_in(4);
+    let id = if socket { 120 } else { NETWORK + source.below((CALLS - NETWORK) as usize) as u64 };
+    put(message, 0, &id.to_le_bytes());
+    for at in (12..36).step_by(4) {
+        let value = match source.below(4) {
+            0 => source.tricky(),
+            1 => source.below(8) as u64,
+            _ => NUMBERS[source.below(NUMBERS.len())],
+        };
+        put(message, at, &value.to_le_bytes()[..4]);
+    }
+    if socket {
+        put(
+            message,
+            12,
+            &[[2, 10][source.below(2)], 0, 0, 0, 1 + source.below(2) as u8, 0, 0, 0, 0, 0, 0, 0],
+        );
+    } else {
+        put(message, 12, &[3 + source.below(4) as u8, 0, 0, 0]);
+    }
+    put(message, ADDRESSES[source.below(ADDRESSES.len())], SOCKADDRS[source.below(SOCKADDRS.len())]);
     if source.one_in(4) {
         mutate::bytes(source, message);
     }

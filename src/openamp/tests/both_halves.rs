@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::watched::Watched;
 use common::{backing, linked, placement, window};
 use openamp::Violation;
 use openamp::rpmsg::{PAYLOAD_LEN, SendError};
@@ -66,4 +67,31 @@ fn a_remote_refuses_a_message_longer_than_its_descriptor() {
     memory.store_u32(descriptor_len(), 15).expect("in bounds");
     let refused = remote.receive(&memory, &mut payload).expect_err("no room for a header");
     assert!(matches!(refused, Violation::Buffer { vring: 1, len: 15, .. }), "{refused}");
+}
+
+/// What the other side has in its cache already stays there: once around, slots and elements are what they were.
+#[test]
+fn after_one_round_a_message_writes_itself_and_an_index() {
+    let mut backing = backing();
+    let memory = window(&mut backing);
+    let (mut host, ours, mut remote, theirs) = linked(&memory, 8);
+    let watched = Watched::new(memory, |_| {});
+    let mut payload = [0; PAYLOAD_LEN];
+    for round in 0..4 {
+        let [mut least_there, mut least_back] = [usize::MAX; 2];
+        for _ in 0..8 {
+            watched.accesses();
+            host.send(&watched, ours, b"ping").expect("room");
+            least_there = least_there.min(watched.accesses());
+            remote.receive(&memory, &mut payload).expect("no violation").expect("a message");
+            watched.accesses();
+            remote.send(&watched, theirs, b"pong").expect("room");
+            least_back = least_back.min(watched.accesses());
+            host.receive(&memory, &mut payload).expect("no violation").expect("a message");
+        }
+        if round > 1 {
+            // Header, payload, index; the remote reads the descriptor's three fields too.
+            assert_eq!((least_there, least_back), (3, 6), "round {round}");
+        }
+    }
 }

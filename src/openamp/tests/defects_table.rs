@@ -1,4 +1,5 @@
-//! The list of known defects, `docs/reference/defects.md`: it has no gap, and every test that it names is there.
+//! The lists of known defects, `docs/reference/defects.md`, and of rules, `docs/reference/channel.md`: every test that they
+//! name is there, and the numbers of the defects have no gap.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,21 +19,31 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// `docs/reference/defects.md`, line by line as far as it is a table of defects.
+/// A page of `docs/reference`, line by line as far as it is tables: the cells.
+fn cells(page: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(reference().join(page)).expect("the page");
+    let is_head = |line: &str| line.starts_with("| # ") || line.starts_with("| Rule ");
+    let lines = text.lines().filter(|line| line.starts_with("| ") && !is_head(line));
+    lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+fn reference() -> PathBuf {
+    root().join("docs/reference")
+}
+
+/// The tests that a cell names, and their files.
+fn tests(cell: &str) -> Vec<(String, PathBuf)> {
+    links(cell).map(|(name, file)| (name, reference().join(file))).collect()
+}
+
+/// The defects.
 fn rows() -> Vec<Row> {
-    let directory = root().join("docs/reference");
-    let text = fs::read_to_string(directory.join("defects.md")).expect("the list");
-    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
-    let lines = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| # "));
-    lines
-        .map(|line| {
-            let cells: Vec<String> = cells(line);
-            let [number, defect, micrun, tests] = cells.try_into().expect("four cells");
-            assert!(!defect.is_empty() && !micrun.is_empty(), "{number} says nothing");
-            let tests = links(&tests).map(|(name, file)| (name, directory.join(file))).collect();
-            Row { number, micrun, tests }
-        })
-        .collect()
+    let row = |cells: Vec<String>| {
+        let [number, defect, micrun, named] = cells.try_into().expect("four cells");
+        assert!(!defect.is_empty() && !micrun.is_empty(), "{number} says nothing");
+        Row { number, micrun, tests: tests(&named) }
+    };
+    cells("defects.md").into_iter().map(row).collect()
 }
 
 /// The links `[name](file)` of a cell, which has nothing else.
@@ -56,18 +67,40 @@ fn has_test(source: &str, name: &str) -> bool {
     })
 }
 
+/// What was read of each file.
+#[derive(Default)]
+struct Sources(BTreeMap<PathBuf, String>);
+
+impl Sources {
+    fn demand(&mut self, whose: &str, (name, file): (String, PathBuf)) {
+        let read = |file: &Path| {
+            fs::read_to_string(file).unwrap_or_else(|e| panic!("{whose}: {}: {e}", file.display()))
+        };
+        let source = self.0.entry(file.clone()).or_insert_with(|| read(&file));
+        assert!(has_test(source, &name), "{whose}: {} has no test {name:?}", file.display());
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "files, not memory")]
 fn every_named_test_is_there() {
-    let mut sources = BTreeMap::new();
+    let mut sources = Sources::default();
     for Row { number, micrun, tests } in rows() {
         assert!(!tests.is_empty() || micrun.starts_with("not ours"), "{number} has neither test nor reason");
-        for (name, file) in tests {
-            let source = sources.entry(file.clone()).or_insert_with(|| fs::read_to_string(&file));
-            let source =
-                source.as_deref().unwrap_or_else(|error| panic!("{number}: {}: {error}", file.display()));
-            assert!(has_test(source, &name), "{number}: {} has no test {name:?}", file.display());
-        }
+        tests.into_iter().for_each(|test| sources.demand(&number, test));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "files, not memory")]
+fn every_rule_has_tests_that_are_there() {
+    let (mut sources, rules) = (Sources::default(), cells("channel.md"));
+    assert!(rules.len() > 30, "{} rules", rules.len());
+    for cells in rules {
+        let [rule, named] = cells.try_into().expect("two cells");
+        let tests = tests(&named);
+        assert!(!tests.is_empty(), "{rule}: no test");
+        tests.into_iter().for_each(|test| sources.demand(&rule, test));
     }
 }
 

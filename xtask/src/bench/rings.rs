@@ -13,8 +13,8 @@ use crate::workspace::Workspace;
 
 /// A round trip with kicks may take so many times as long as the bare ping-pong.
 const BUDGET: f64 = 2.0;
-/// The way to wait that moves cache lines and nothing else, a message several times as many as the ping-pong: the
-/// budget is the peer.
+/// The way to wait that moves cache lines and nothing else, a message twice as many as the ping-pong and more with its
+/// payload: the budget is the peer.
 const POLLING: &str = "polling";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Vec<Measurement>> {

@@ -3,8 +3,9 @@
 //! For benchmarks of everything above a machine, and for tests with many containers. It keeps the bare-metal contract:
 //! announces `rpmsg-tty`, greets on the first message, echoes the others, and powers off when the state word says so.
 //! The message `lie` makes it break the contract: it overwrites both rings; `announce NAME` and `withdraw NAME` do so with
-//! another endpoint; what comes to `rpmsg-umt` is shown on the console, and the data that it tells of sent back. Of debug rings it is an echo, but Ctrl-C. Paused it does nothing; a kick that it missed
-//! then it takes when it goes on.
+//! another endpoint; after `deaf` the next kicks are lost; what comes to `rpmsg-umt` is shown on the console, and the data
+//! that it tells of sent back. Of debug rings it is an echo, but Ctrl-C. Paused it does nothing; a kick that it missed then
+//! it takes when it goes on.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,6 +30,9 @@ use shmem::Memory;
 
 const GREETING: &[u8] = b"fake core\r\n# ";
 const LIE: &[u8] = b"lie";
+const DEAF: &[u8] = b"deaf";
+/// Kicks that are lost after that.
+const LOST: u32 = 3;
 /// How the stub says that Ctrl-C has stopped it.
 const STOPPED: &[u8] = b"$T02#b6";
 
@@ -67,6 +71,8 @@ struct Firmware {
     endpoints: Vec<EndpointId>,
     debug_rings: Option<(Writer, Reader)>,
     greeted: bool,
+    /// Kicks that are going to be lost.
+    deaf: u32,
     off: bool,
 }
 
@@ -119,6 +125,7 @@ impl FakeCore {
             endpoints: vec![tty],
             debug_rings: debug_rings.map(|len| debug_ring::firmware(placement.end(), len)),
             greeted: false,
+            deaf: 0,
             off: false,
         })
     }
@@ -145,6 +152,9 @@ impl Firmware {
                 // Indices that nobody counted to, descriptors that nobody holds.
                 let _ = window.copy_in(0, &[0xff; 1024]);
                 return;
+            }
+            if payload.starts_with(DEAF) {
+                self.deaf = LOST;
             }
             if self.change(&payload[..message.len]) {
                 continue;
@@ -236,6 +246,10 @@ impl Machine for FakeCore {
             return self.missed.set(true);
         }
         if let Some(firmware) = self.firmware.borrow_mut().as_mut() {
+            if let Some(left) = firmware.deaf.checked_sub(1) {
+                firmware.deaf = left;
+                return;
+            }
             firmware.interrupted();
             FakeCore::ring(&self.bell);
         }

@@ -126,7 +126,7 @@ impl Rpc {
     }
 
     /// Tries again what was put aside; what is over now.
-    fn go_on(&mut self) -> Vec<Outcome> {
+    pub fn go_on(&mut self) -> Vec<Outcome> {
         let mut over = Vec::new();
         let now = Instant::now();
         for Parked { message, wait } in std::mem::take(&mut self.parked) {

@@ -4,8 +4,8 @@ use shmem::Memory;
 
 use super::endpoint::{Endpoints, Origin};
 use super::{
-    ADDR_ANY, AnnounceError, Announcement, EndpointId, HEADER_LEN, Header, NAME_SERVICE, Name, PAYLOAD_LEN,
-    SendError,
+    ADDR_ANY, AnnounceError, Announcement, Endpoint, EndpointId, HEADER_LEN, Header, NAME_SERVICE, Name,
+    PAYLOAD_LEN, SendError,
 };
 use crate::Violation;
 
@@ -23,11 +23,11 @@ pub(super) fn send(
     from: EndpointId,
     payload: &[u8],
 ) -> Result<(), SendError> {
-    let endpoint = *end.endpoints().get(from).ok_or(SendError::Gone)?;
-    if endpoint.remote == ADDR_ANY {
+    let &Endpoint { local, remote, .. } = end.endpoints().get(from).ok_or(SendError::Gone)?;
+    if remote == ADDR_ANY {
         return Err(SendError::Unconnected);
     }
-    end.transmit(memory, endpoint.local, endpoint.remote, payload)
+    end.transmit(memory, local, remote, payload)
 }
 
 pub(super) fn announce(

@@ -1,5 +1,7 @@
 //! The device's half of a ring: the remote takes offered buffers and gives them back used.
 
+use core::num::NonZeroU16;
+
 use shmem::{Memory, barrier};
 
 use super::{DESC_INDIRECT, DESC_NEXT, Geometry, MAX_NUM, NO_NOTIFY};
@@ -27,12 +29,26 @@ pub struct DeviceQueue {
     seen: u16,
     /// The slots from `available` to `seen`, copied all at once: the driver goes on writing beside them.
     offered: [u16; MAX_NUM as usize],
+    /// What we have written to the used ring. An element that is to be the same again is not written: its cache line
+    /// stays with the driver.
+    given: [Given; MAX_NUM as usize],
 }
+
+/// An element of the used ring as we wrote it; `None` before that, and for what is longer than any message.
+type Given = Option<(u16, NonZeroU16)>;
 
 impl DeviceQueue {
     /// A queue at its beginning; the driver has initialised the ring.
     pub fn new(ring: Geometry, vring: u8) -> DeviceQueue {
-        DeviceQueue { ring, vring, available: 0, used: 0, seen: 0, offered: [0; MAX_NUM as usize] }
+        DeviceQueue {
+            ring,
+            vring,
+            available: 0,
+            used: 0,
+            seen: 0,
+            offered: [0; MAX_NUM as usize],
+            given: [None; MAX_NUM as usize],
+        }
     }
 
     /// Back to the beginning, as after [`Self::new`].
@@ -69,9 +85,14 @@ impl DeviceQueue {
 
     /// Gives buffer `id` back, `len` bytes of it used.
     pub fn give_back(&mut self, memory: &impl Memory, id: u16, len: u32) -> Result<(), Violation> {
-        let slot = self.ring.used_slot(self.used);
-        memory.store_u32(slot, id.into())?;
-        memory.store_u32(slot + 4, len)?;
+        let given = u16::try_from(len).ok().and_then(NonZeroU16::new).map(|len| (id, len));
+        let before = &mut self.given[self.ring.place(self.used)];
+        if given.is_none() || given != *before {
+            let slot = self.ring.used_slot(self.used);
+            memory.store_u32(slot, id.into())?;
+            memory.store_u32(slot + 4, len)?;
+            *before = given;
+        }
         self.used = self.used.wrapping_add(1);
         // Pairs with the driver's read barrier after it has read this index.
         barrier::write();

@@ -43,8 +43,13 @@ pub struct DriverQueue {
     /// Descriptors that the device holds.
     held: Ids,
     holding: u16,
-    /// Descriptors that nobody holds, the first `spare` entries, last freed on top (OpenAMP's order).
+    /// What the slots of the available ring hold. One that is to hold the same again is not written: its cache line
+    /// stays with the device.
+    slots: [u16; MAX_NUM as usize],
+    /// Descriptors that nobody holds: `spare` entries from `first` on, in a ring. First in, first out, so that a device
+    /// that keeps the order finds each descriptor in the same slot every time around.
     free: [u16; MAX_NUM as usize],
+    first: u16,
     spare: u16,
 }
 
@@ -62,7 +67,7 @@ impl DriverQueue {
             // `next` has no meaning without the flag; OpenAMP leaves this chain, ended by 0x8000, in memory.
             let next = if id + 1 == ring.num { 0x8000 } else { id + 1 };
             memory.store_u16(ring.descriptor(id) + 14, next)?;
-            free[usize::from(ring.num - 1 - id)] = id;
+            free[usize::from(id)] = id;
         }
         Ok(DriverQueue {
             ring,
@@ -74,7 +79,9 @@ impl DriverQueue {
             described: Ids::default(),
             held: Ids::default(),
             holding: 0,
+            slots: [0; MAX_NUM as usize],
             free,
+            first: 0,
             spare: ring.num,
         })
     }
@@ -82,12 +89,14 @@ impl DriverQueue {
     /// Takes a free descriptor, if there is one; it is the caller's until offered or put back.
     pub fn take(&mut self) -> Option<u16> {
         self.spare = self.spare.checked_sub(1)?;
-        Some(self.free[usize::from(self.spare)])
+        let id = self.free[self.ring.place(self.first)];
+        self.first = self.first.wrapping_add(1);
+        Some(id)
     }
 
     /// Puts back a descriptor that came from [`Self::take`] or [`Self::reclaim`].
     pub fn put_back(&mut self, id: u16) {
-        self.free[usize::from(self.spare)] = id;
+        self.free[self.ring.place(self.first.wrapping_add(self.spare))] = id;
         self.spare += 1;
     }
 
@@ -99,7 +108,11 @@ impl DriverQueue {
         if !self.described.contains(id) {
             self.describe(memory, id)?;
         }
-        memory.store_u16(self.ring.available_slot(self.available), id)?;
+        let slot = &mut self.slots[self.ring.place(self.available)];
+        if *slot != id {
+            memory.store_u16(self.ring.available_slot(self.available), id)?;
+            *slot = id;
+        }
         self.hold(id);
         self.available = self.available.wrapping_add(1);
         // Pairs with the device's read barrier after it has read this index.

@@ -52,3 +52,18 @@ fn the_streams_are_given_to_the_container_s_user() {
         assert_eq!((fifo.uid(), fifo.gid()), (1234, 56), "{stream}");
     }
 }
+
+/// What is in the ring is asked for again, for as long as nobody takes it.
+#[test]
+fn a_kick_that_is_lost_is_made_up_for() {
+    let setting = Setting::new();
+    let container = setting.running();
+    let mut reader = setting.reader();
+    read_until(&mut reader, b"# ");
+    setting.type_in(b"deaf");
+    read_until(&mut reader, b"deaf");
+    setting.type_in(b"still here");
+    read_until(&mut reader, b"still here");
+    container.kill(9).expect("killed");
+    assert_eq!(end_of(&container).status, 137);
+}

@@ -23,7 +23,7 @@ do_shared_workdir() {
 	rm -f ${STAGING_KERNEL_BUILDDIR}/.kernelvariables
 	printf '%s' ${MICRUN_KERNEL_RELEASE} >${STAGING_KERNEL_BUILDDIR}/kernel-abiversion
 }
-addtask shared_workdir after do_compile before do_install
+addtask shared_workdir after do_unpack before do_compile
 addtask compile_kernelmodules after do_compile
 do_compile_kernelmodules[noexec] = "1"
 

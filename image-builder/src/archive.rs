@@ -32,7 +32,7 @@ impl<'f> Writer<'f> {
     pub fn blob<T, E: From<io::Error>>(
         &mut self,
         media_type: &str,
-        fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
     ) -> Result<(Descriptor, T), E> {
         let begin = self.out.stream_position()?;
         self.out.write_all(&[0; ustar::BLOCK as usize])?;

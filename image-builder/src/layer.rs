@@ -1,10 +1,12 @@
 //! The one layer of an image: a tar file, plain or packed, or an EROFS file system.
 
+mod beside;
 mod erofs;
 mod format;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::mpsc::Receiver;
 
 use flate2::{Compression, GzBuilder};
 
@@ -12,6 +14,7 @@ use crate::content::{Content, ContentError};
 use crate::hashing::Hashing;
 use crate::progress::Progress;
 use crate::ustar::Ustar;
+use beside::beside;
 
 pub use erofs::ErofsError;
 pub use format::{Format, FormatError};
@@ -48,24 +51,24 @@ pub fn write(
     format: Format,
     files: &[(&str, &Content)],
     mtime: u64,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<String, LayerError> {
     let tree = tree(files);
     let progress = Progress::new("packing", files.iter().map(|(_, content)| content.len()).sum());
     let seen = |count| progress.add(count);
     match format {
-        Format::Tar => Ok(tar(&tree, mtime, out, seen)?.0),
-        Format::TarGzip => {
+        Format::Tar => tar(&tree, mtime, out, seen),
+        Format::TarGzip => packed(&tree, mtime, seen, |from| {
             let packer = GzBuilder::new().operating_system(GZIP_NO_SYSTEM);
-            let (diff_id, packer) = tar(&tree, mtime, packer.write(out, Compression::new(GZIP_LEVEL)), seen)?;
-            packer.finish()?;
-            Ok(diff_id)
-        }
-        Format::TarZstd => {
-            let (diff_id, packer) = tar(&tree, mtime, zstd::Encoder::new(out, ZSTD_LEVEL)?, seen)?;
-            packer.finish()?;
-            Ok(diff_id)
-        }
+            let mut packer = packer.write(out, Compression::new(GZIP_LEVEL));
+            from.into_iter().try_for_each(|piece| packer.write_all(&piece))?;
+            packer.finish().map(drop)
+        }),
+        Format::TarZstd => packed(&tree, mtime, seen, |from| {
+            let mut packer = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+            from.into_iter().try_for_each(|piece| packer.write_all(&piece))?;
+            packer.finish().map(drop)
+        }),
         Format::Erofs => erofs::write(&tree, mtime, out, seen),
     }
 }
@@ -81,13 +84,18 @@ fn tree<'a>(files: &[(&'a str, &'a Content)]) -> Tree<'a> {
     tree
 }
 
-/// The tree as a tar file, hashed before it is packed.
-fn tar<W: Write>(
+/// The tree as a tar file, packed by `packer`. Gives the DiffID.
+fn packed(
     tree: &Tree<'_>,
     mtime: u64,
-    out: W,
     seen: impl Fn(usize),
-) -> Result<(String, W), LayerError> {
+    packer: impl FnOnce(Receiver<Vec<u8>>) -> io::Result<()> + Send,
+) -> Result<String, LayerError> {
+    beside(packer, |out| tar(tree, mtime, out, seen))
+}
+
+/// The tree as a tar file. Gives its digest.
+fn tar(tree: &Tree<'_>, mtime: u64, out: impl Write, seen: impl Fn(usize)) -> Result<String, LayerError> {
     let mut tar = Ustar::new(Hashing::new(out), mtime);
     for (path, content) in tree {
         match content {
@@ -95,6 +103,5 @@ fn tar<W: Write>(
             None => tar.directory(path)?,
         }
     }
-    let (diff_id, _, out) = tar.finish()?.finish();
-    Ok((diff_id, out))
+    Ok(tar.finish()?.finish().0)
 }

@@ -119,6 +119,10 @@ impl FileSystem<'_> {
         if !BLOCK_BITS.contains(&block_bits) {
             return Err(wrong("blkszbits", block_bits.into(), "9 to 16").into());
         }
+        let directory_bits = superblock[90];
+        if directory_bits != 0 {
+            return Err(wrong("dirblkbits", directory_bits.into(), "0").into());
+        }
         let metadata = u64::from(u32::from_le_bytes(at(&superblock, 40))) << block_bits;
         let root = u16::from_le_bytes(at(&superblock, 14)).into();
         Ok(FileSystem { all, block_bits, root, metadata })

@@ -92,7 +92,7 @@ fn exported(name: &str, how: &LookArgs) -> Result<File, LookError> {
     let names = [file.path().as_os_str(), OsStr::new(name)];
     let words = [OsStr::new("export")].into_iter().chain(platform).chain(names);
     how.which.images(words).map_err(|source| LookError::Export { name: name.to_owned(), source })?;
-    // It may be another file of that name by now.
+    // By its name, for the client may have put a new file there.
     File::open(file.path()).map_err(temporary)
 }
 

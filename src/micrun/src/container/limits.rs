@@ -69,23 +69,15 @@ impl Limits {
         Ok(Some(changed).filter(|changed| changed.plan != self.plan))
     }
 
-    /// The CPUs that it gives to its pod; `None` if it has none, or its pod's containers do not share theirs.
-    pub(super) fn lent(&self) -> Option<&CpuList> {
-        self.plan.own.as_ref().filter(|_| self.is_in_pool())
-    }
-
     /// The limits with `pool` as the CPUs of all containers of the pod; `None` if that changes nothing.
     pub(super) fn pooled(&self, pool: Option<&CpuList>) -> Result<Option<Limits>, Error> {
-        if !self.is_in_pool() {
-            return Ok(None);
-        }
         let policy = Policy { pool: pool.cloned(), ..self.policy.clone() };
         let pooled = Limits { policy, ..self.clone() }.planned()?;
         Ok(Some(pooled).filter(|pooled| pooled.plan != self.plan))
     }
 
     /// A core of the board is on its CPU, whoever shares what.
-    fn is_in_pool(&self) -> bool {
+    pub(super) fn is_in_pool(&self) -> bool {
         self.policy.shared_pool && self.driver != Driver::Core
     }
 

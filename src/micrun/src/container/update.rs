@@ -36,13 +36,17 @@ impl Container {
         })
     }
 
-    /// The CPUs of its own that it gives to its pod.
-    pub fn lent_cpus(&self) -> Option<CpuList> {
-        self.lock().limits.as_ref()?.lent().cloned()
+    /// True if it runs on the CPUs of all containers of its pod.
+    pub fn shares_cpus(&self) -> bool {
+        self.lock().limits.as_ref().is_some_and(Limits::is_in_pool)
     }
 
-    /// Gives it the CPUs of all containers of its pod, if they share them. One that has ended, or is just being started, is
-    /// left alone.
+    /// The CPUs that it was given itself.
+    pub fn own_cpus(&self) -> Option<CpuList> {
+        self.lock().limits.as_ref()?.plan.own.clone()
+    }
+
+    /// Gives it the CPUs of all containers of its pod. One that has ended, or is just being started, is left alone.
     pub fn share_cpus(&self, pool: Option<&CpuList>) -> Result<(), Error> {
         let shared = self.change(&|limits| limits.map_or(Ok(None), |limits| limits.pooled(pool)));
         if matches!(shared, Err(Error::State { .. })) { Ok(()) } else { shared }

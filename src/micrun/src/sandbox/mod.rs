@@ -64,11 +64,18 @@ impl Sandbox {
     /// Has all containers run on the CPUs of all, if the node wants that. To be called whenever a container has come, has
     /// gone, has been started or has other CPUs.
     pub fn share_cpus(&self) {
+        let members = || -> Vec<_> {
+            self.containers().into_iter().filter(|container| container.shares_cpus()).collect()
+        };
+        // Elsewhere nobody is to wait for anybody.
+        if members().is_empty() {
+            return;
+        }
         let _turn = self.sharing.lock().unwrap();
-        let containers = self.containers();
-        let lent = containers.iter().filter_map(|container| container.lent_cpus());
-        let pool = lent.reduce(|all, cpus| all.or(&cpus));
-        for container in containers {
+        let members = members();
+        let own = members.iter().filter_map(|container| container.own_cpus());
+        let pool = own.reduce(|all, cpus| all.or(&cpus));
+        for container in members {
             if let Err(error) = container.share_cpus(pool.as_ref()) {
                 log::warn!("{} does not get the cpus of its pod: {error}", container.id);
             }

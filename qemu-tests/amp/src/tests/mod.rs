@@ -3,6 +3,7 @@
 mod check;
 mod containerd;
 mod containers;
+mod control_groups;
 mod mcs_containers;
 mod mcs_device;
 mod mcs_firmware;
@@ -20,7 +21,13 @@ use crate::suite::Test;
 /// All of them, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Test> {
     let firmware = [mcs_device::TESTS, mcs_firmware::TESTS, rproc_driver::TESTS, no_psci::TESTS];
-    let shim = [check::TESTS, containers::TESTS, mcs_containers::TESTS, rproc_containers::TESTS];
+    let shim = [
+        check::TESTS,
+        control_groups::TESTS,
+        containers::TESTS,
+        mcs_containers::TESTS,
+        rproc_containers::TESTS,
+    ];
     let whole: &[Test] = if containerd::is_here() { containerd::TESTS } else { &[] };
     firmware.into_iter().chain(shim).chain([whole]).flatten()
 }

@@ -8,7 +8,7 @@ mod mount;
 mod process;
 mod socket;
 mod thread;
-#[cfg(all(panic = "abort", target_env = "musl"))]
+#[cfg(all(panic = "abort", target_env = "musl", not(debug_assertions)))]
 mod unwinder;
 mod wait;
 

@@ -55,15 +55,17 @@ fn packages(root: &Path, lock: &str) -> Result<Vec<String>> {
 /// Every board that a machine is, and every recipe that a recipe of the layer names, is there and for that board.
 fn boards(root: &Path, class: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let boards: BTreeSet<&str> = class.lines().filter_map(|line| flag(line, "MICRUN_BOARDS")).collect();
+    let known = |board: &str| root.join(format!("board-configs/{board}.toml")).is_file();
+    let boards: BTreeSet<&str> = flags(class, "MICRUN_BOARDS").map(|(_, board)| board).collect();
     for board in boards {
-        let file = format!("board-configs/{board}.toml");
-        found.extend(unless(root.join(&file).is_file(), || {
-            format!("micrun-board.bbclass: there is no {file}")
-        }));
+        found.extend(unless(known(board), || format!("micrun-board.bbclass: board-configs has no {board}")));
     }
     for file in super::files(&root.join(LAYER).join("recipes-firmware"))? {
         let text = fs::read_to_string(&file)?;
+        for (board, _) in flags(&text, "MICRUN_HELLO_FEATURES") {
+            found
+                .extend(unless(known(board), || format!("{}: board-configs has no {board}", file.display())));
+        }
         let Some(recipe) = assigned(&text, "MICRUN_FIRMWARE_RECIPE") else { continue };
         let recipe = recipe.replace("${S}", "");
         let there = root.join(recipe.trim_start_matches('/')).is_file();
@@ -80,10 +82,12 @@ fn assigned(recipe: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The value of `NAME[flag] = "value"`.
-fn flag<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (_, value) = line.strip_prefix(name)?.strip_prefix('[')?.split_once("] = \"")?;
-    Some(value.trim_end_matches('"'))
+/// Flag and value of every `NAME[flag] = "value"`.
+fn flags<'a>(recipe: &'a str, name: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    recipe.lines().filter_map(move |line| {
+        let (flag, value) = line.strip_prefix(name)?.strip_prefix('[')?.split_once("] = \"")?;
+        Some((flag, value.trim_end_matches('"')))
+    })
 }
 
 fn numbers(version: &str) -> Vec<u32> {
@@ -121,9 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn a_board_is_the_value_of_a_flag() {
-        assert_eq!(flag("MICRUN_BOARDS[ok3568] = \"ok3568\"", "MICRUN_BOARDS"), Some("ok3568"));
-        assert_eq!(flag("MICRUN_BOARD ?= \"x\"", "MICRUN_BOARDS"), None);
+    fn flags_are_found_with_their_values() {
+        let recipe = "MICRUN_BOARDS[hieulerpi1] = \"hieulerpi\"\nMICRUN_BOARD ?= \"x\"\n";
+        assert_eq!(flags(recipe, "MICRUN_BOARDS").collect::<Vec<_>>(), [("hieulerpi1", "hieulerpi")]);
     }
 
     #[test]

@@ -26,7 +26,18 @@ pub(super) fn contradictions(root: &Path) -> Result<Vec<String>> {
     found.extend(toolchain(root, &manifest)?);
     found.extend(packages(root, &read("Cargo.lock")?)?);
     found.extend(boards(root, &of_layer("classes-recipe/micrun-board.bbclass")?)?);
+    found.extend(papers(&of_layer("README.md")?, &root.join(LAYER)));
     Ok(found)
+}
+
+/// What `yocto-check-layer` wants to read: who maintains the layer, how to send a patch, and how to report a weakness.
+fn papers(readme: &str, layer: &Path) -> Vec<String> {
+    let readme = readme.to_lowercase();
+    let words = ["maintainer", "patch"].into_iter().filter(|word| !readme.contains(word));
+    let mut found: Vec<String> = words.map(|word| format!("README.md says nothing of a {word}")).collect();
+    let security = layer.join("SECURITY.md").is_file();
+    found.extend(unless(security, || "there is no SECURITY.md".to_owned()));
+    found
 }
 
 /// The toolchain's recipe is new enough for the workspace.

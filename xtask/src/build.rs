@@ -13,7 +13,9 @@ use crate::workspace::Workspace;
 use crate::{no_arguments, sh};
 
 /// How many steps [`all`] counts.
-pub(crate) const STEPS: usize = 4;
+pub(crate) const STEPS: usize = 1 + IMAGE_STEPS;
+/// How many [`image`] counts.
+pub(crate) const IMAGE_STEPS: usize = 3;
 
 /// The shim's package and binary.
 const SHIM: [&str; 4] = ["-p", "micrun", "--bin", "containerd-shim-mica-v2"];
@@ -48,14 +50,24 @@ pub(crate) fn all(workspace: &Workspace, steps: &mut Steps) -> Result<Artifacts>
     fs::create_dir_all(directory.join("bin"))?;
     steps.next("building the shim");
     put(&shim(workspace, &rustup::host())?, &directory.join("bin/containerd-shim-mica-v2"))?;
+    image(workspace, steps)?;
+    put(&built_rtos(workspace, RTOS_RPI4)?, &directory.join("test-rtos-rpi4.elf"))?;
+    Artifacts::in_directory(&directory).map_err(|missing| anyhow::anyhow!("{} is missing", missing.display()))
+}
+
+/// Builds the image of the test RTOS and what it is made by and of; gives the image's path.
+///
+/// # Errors
+/// Something does not build.
+pub(crate) fn image(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
+    let directory = workspace.artifacts();
+    fs::create_dir_all(directory.join("bin"))?;
     steps.next("building the image builder");
     put(&builder(workspace)?, &directory.join("bin/micrun-image-builder"))?;
     steps.next("building the test RTOS");
-    put(&built_rtos(workspace, RTOS_RPI4)?, &directory.join("test-rtos-rpi4.elf"))?;
     put(&rtos(workspace)?, &directory.join("test-rtos.elf"))?;
     steps.next("making the image");
-    bundle(workspace, &directory)?;
-    Artifacts::in_directory(&directory).map_err(|missing| anyhow::anyhow!("{} is missing", missing.display()))
+    bundle(workspace, &directory)
 }
 
 /// Builds the shim as it ships for `target`, and gives its path.
@@ -125,13 +137,15 @@ pub(crate) fn other_rtos(workspace: &Workspace, base: &str) -> Result<PathBuf> {
     Ok(directory.join(rustup::FIRMWARE).join("release/test-rtos"))
 }
 
-fn bundle(workspace: &Workspace, directory: &Path) -> Result<()> {
+fn bundle(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
+    let image = directory.join("hello.tar");
     let mut builder = sh::command(directory.join("bin/micrun-image-builder"));
     builder.args(["bundle", "--name", Artifacts::HELLO]);
     builder.arg("--recipe").arg(workspace.root.join("recipes/test-rtos.toml"));
     builder.arg("--firmware").arg(directory.join("test-rtos.elf"));
-    builder.arg("--output").arg(directory.join("hello.tar"));
-    sh::run(&mut builder)
+    builder.arg("--output").arg(&image);
+    sh::run(&mut builder)?;
+    Ok(image)
 }
 
 /// Copies over a new file, not into the old one: a program that still runs can't be written to.

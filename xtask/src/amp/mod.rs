@@ -44,7 +44,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let wish = parse(arguments)?;
     let workspace = Workspace::find()?;
     let whole = !wish.fast && !wish.shell;
-    let mut steps = Steps::new(STEPS + if whole { build::STEPS } else { 0 });
+    let mut steps = Steps::new(STEPS + if whole { build::IMAGE_STEPS } else { 0 });
     let machine = prepare(&workspace, &mut steps, whole)?;
     if wish.shell {
         machine.shell()?;
@@ -68,7 +68,7 @@ pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result<Count> {
 /// # Errors
 /// As [`fast`].
 pub(crate) fn measure(workspace: &Workspace) -> Result<Vec<String>> {
-    prepare(workspace, &mut Steps::new(STEPS + build::STEPS), true)?
+    prepare(workspace, &mut Steps::new(STEPS + build::IMAGE_STEPS), true)?
         .lines(&["--bench".to_owned()], WHOLE_LIMIT)
 }
 
@@ -145,27 +145,20 @@ pub(crate) fn boot_disk(workspace: &Workspace, disk: &Path, init: &str, limit: D
     Machine { qemu, kernel: guest.kernel(), initrd, tree, disk: Some(disk.to_path_buf()) }.run(&[], limit)
 }
 
-/// containerd, the image, and whatever else the harness of the container tests asks for.
+/// containerd and the image.
 fn add_containerd(workspace: &Workspace, steps: &mut Steps, files: &mut Initramfs) -> Result<()> {
-    let artifacts = build::all(workspace, steps)?;
+    let image = build::image(workspace, steps)?;
     for (file, place) in Guest::containerd(&workspace.tools())? {
         files.add(place, &file)?;
     }
-    files.add("/artifacts/hello.tar", &artifacts.hello())?;
-    files.add("/artifacts/test-rtos-rpi4.elf", &artifacts.rtos_rpi4())?;
-    let builder = for_the_guest(workspace, "image-builder", "micrun-image-builder")?;
-    files.add("/artifacts/bin/micrun-image-builder", &builder)
+    files.add("/artifacts/hello.tar", &image)
 }
 
 /// The tests, as a static program for the board.
 fn tests(workspace: &Workspace) -> Result<PathBuf> {
-    for_the_guest(workspace, "amp-tests", "amp-tests")
-}
-
-fn for_the_guest(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> {
-    let arguments = ["build", "--profile", "guest", "-p", package, "--target", rustup::BOARD];
+    let arguments = ["build", "--profile", "guest", "-p", "amp-tests", "--target", rustup::BOARD];
     sh::run(workspace.cargo().args(arguments))?;
-    Ok(workspace.target.join(rustup::BOARD).join("guest").join(program))
+    Ok(workspace.target.join(rustup::BOARD).join("guest/amp-tests"))
 }
 
 /// The last part of a path, as text.

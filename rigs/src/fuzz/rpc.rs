@@ -41,10 +41,13 @@ const WORDS: [&str; 16] = [
     "w",
     "a",
 ];
-/// Numbers that calls of the network take: families, types with flags, levels, lengths of addresses.
-const NUMBERS: [u64; 12] = [0, 1, 2, 6, 10, 13, 16, 20, 28, 41, 0o4001, 0o4002];
-/// Where calls have addresses: `connect`, `accept4`, `sendto`, `getaddrinfo`.
-const ADDRESSES: [usize; 4] = [20, 24, 32, 56];
+/// Numbers that calls of the network take: levels, options, flags, lengths of addresses.
+const NUMBERS: [u64; 10] = [0, 1, 2, 6, 7, 13, 16, 20, 28, 0x40];
+/// Numbers of calls of the network that have another layout than most.
+const SOCKET: u64 = 120;
+const CONNECT: [u64; 2] = [111, 112];
+const SEND: u64 = 116;
+const SEND_TO: u64 = 117;
 /// Loopback, all interfaces, nobody and IPv6's loopback, all with port 4096 or 0; and what is none.
 const SOCKADDRS: [&[u8]; 6] = [
     b"\x02\0\x10\0\x7f\0\0\x01\0\0\0\0\0\0\0\0",
@@ -111,9 +114,9 @@ pub(super) fn runner() -> Runner {
     Box::new(move |source| {
         let online = source.one_in(2);
         let mut rpc = ground.renew(if online { network.clone() } else { Network::Off });
-        for _ in 0..1 + source.below(MOST) {
-            if online && !source.one_in(4) {
-                build_for_network(source, &mut message);
+        for number in 0..1 + source.below(MOST) {
+            if online && !source.one_in(8) {
+                build_for_network(source, number, &mut message);
             } else {
                 build(source, &mut message);
             }
@@ -175,33 +178,45 @@ fn build(source: &mut Source, message: &mut Vec<u8>) {
     }
 }
 
-/// A call of the network with likely values, changed once in four.
-fn build_for_network(source: &mut Source, message: &mut Vec<u8>) {
+/// The call of the network with that number in its execution, with likely values, changed once in eight.
+fn build_for_network(source: &mut Source, number: usize, message: &mut Vec<u8>) {
     message.clear();
-    message.resize(12 + source.below(PAYLOAD_LEN - 12), 0);
-    // Most of them need a socket.
-    let socket = source.one_in(4);
-    let id = if socket { 120 } else { NETWORK + source.below((CALLS - NETWORK) as usize) as u64 };
+    message.resize(64 + source.below(PAYLOAD_LEN - 64), 0);
+    // Without a socket there is nothing to call.
+    let is_socket = number == 0 || source.one_in(6);
+    let any = NETWORK + source.below((CALLS - NETWORK) as usize) as u64;
+    let id = match source.below(8) {
+        _ if is_socket => SOCKET,
+        0 | 1 => CONNECT[source.below(2)],
+        2 => SEND_TO,
+        _ => any,
+    };
     put(message, 0, &id.to_le_bytes());
-    for at in (12..36).step_by(4) {
-        let value = match source.below(4) {
-            0 => source.tricky(),
-            1 => source.below(8) as u64,
-            _ => NUMBERS[source.below(NUMBERS.len())],
-        };
+    put(message, 12, &[3 + source.below(2) as u8]);
+    // Numbers of four bytes at multiples of eight are numbers of eight bytes too.
+    for at in (16..32).step_by(4) {
+        let likely = if source.one_in(3) { 0 } else { NUMBERS[source.below(NUMBERS.len())] };
+        let value = if source.one_in(8) { source.tricky() } else { likely };
         put(message, at, &value.to_le_bytes()[..4]);
     }
-    if socket {
-        put(
-            message,
-            12,
-            &[[2, 10][source.below(2)], 0, 0, 0, 1 + source.below(2) as u8, 0, 0, 0, 0, 0, 0, 0],
-        );
-    } else {
-        put(message, 12, &[3 + source.below(4) as u8, 0, 0, 0]);
+    let address = SOCKADDRS[source.below(SOCKADDRS.len())];
+    match id {
+        SOCKET => {
+            put(message, 12, &[[2, 10][source.below(2)], 0, 0, 0, 1 + source.below(2) as u8]);
+            put(message, 17, &[8 * source.below(2) as u8, 0, 0, 0, 0, 0, 0]);
+        }
+        111 | 112 => put(message, 16, &[&(address.len() as u32).to_le_bytes()[..], address].concat()),
+        SEND => put(message, 16, &[1 + source.below(40) as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        SEND_TO => {
+            put(message, 16, &[1 + source.below(40) as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            put(message, 28, &[&(address.len() as u32).to_le_bytes()[..], address].concat());
+        }
+        // Names, and the bytes of addresses.
+        102 | 103 => put(message, [12, 20][source.below(2)], address),
+        // Counts of eight bytes.
+        _ => put(message, 28, &[0; 4]),
     }
-    put(message, ADDRESSES[source.below(ADDRESSES.len())], SOCKADDRS[source.below(SOCKADDRS.len())]);
-    if source.one_in(4) {
+    if source.one_in(8) {
         mutate::bytes(source, message);
     }
 }

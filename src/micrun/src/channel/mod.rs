@@ -9,6 +9,7 @@ mod debugger;
 mod device;
 mod door;
 mod managed;
+mod output;
 mod remote;
 mod rpc;
 mod services;
@@ -23,6 +24,7 @@ use debugger::Debugger;
 pub use device::Device;
 use door::Doors;
 pub use managed::DeviceChannel;
+use output::{blocked, print};
 pub use remote::{Remote, attach};
 use rpc::RpcService;
 use services::Services;
@@ -270,30 +272,6 @@ impl Channel {
             self.debugger.iter_mut().for_each(|debugger| debugger.answer(doors));
         }
     }
-}
-
-/// Tries to get rid of what standard output did not take before; true if it still does not.
-fn blocked(console: &mut Console) -> bool {
-    let Some(output) = &mut console.output else { return false };
-    match output.flush() {
-        Ok(()) => output.blocked(),
-        Err(error) => {
-            give_up_output(console, &error);
-            false
-        }
-    }
-}
-
-fn print(console: &mut Console, bytes: &[u8]) {
-    let Some(output) = &mut console.output else { return };
-    if let Err(error) = output.write(bytes) {
-        give_up_output(console, &error);
-    }
-}
-
-fn give_up_output(console: &mut Console, error: &std::io::Error) {
-    log::warn!("stdout: {error}; further output is dropped");
-    console.output = None;
 }
 
 /// True if a message can be sent now; otherwise the remote will tell when.

@@ -237,3 +237,27 @@ fn end(pid: u32) {
     let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     let _ = waitpid(pid, None);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(path: &str, key: &str, value: &str) -> Result<Namespaces, NamespaceError> {
+        Namespaces::of_sandbox(path, &BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn an_annotation_keeps_a_pod_in_the_hosts_network() {
+        for (key, value) in [
+            ("org.openeuler.micrun.runtime.disable_new_netns", "true"),
+            ("org.openeuler.micran.runtime.disable_new_netns", " 1 "),
+        ] {
+            assert!(of("/run/netns/a", key, value).expect("right").join.is_empty(), "{key}");
+        }
+        let key = "org.openeuler.micrun.runtime.disable_new_netns";
+        assert_eq!(of("/run/netns/a", key, "false").expect("right").join.len(), 1);
+        let wrong = of("/run/netns/a", key, "maybe").expect_err("wrong");
+        assert!(wrong.is_the_callers());
+        assert_eq!(wrong.to_string(), format!("annotation {key} is \"maybe\", it must be true or false"));
+    }
+}

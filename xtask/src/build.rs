@@ -99,11 +99,20 @@ pub(crate) fn builder(workspace: &Workspace) -> Result<PathBuf> {
 /// # Errors
 /// It does not build.
 pub(crate) fn fake_shim(workspace: &Workspace) -> Result<PathBuf> {
-    let (target, directory) = (rustup::host(), workspace.target.join("bench"));
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "-p", "micrun", "--features", "fake-core", "--target", &target]);
-    sh::run(cargo.arg("--target-dir").arg(&directory))?;
-    Ok(directory.join(target).join("release/containerd-shim-mica-v2"))
+    let target = rustup::host();
+    sh::run(
+        workspace
+            .cargo()
+            .args(["build", "--release", "--features", "micrun/fake-core", "--target", &target])
+            .args(SHIM),
+    )?;
+    let built = workspace.target.join(target).join("release/containerd-shim-mica-v2");
+    let kept = workspace.target.join("bench/containerd-shim-mica-v2");
+    fs::create_dir_all(workspace.target.join("bench"))?;
+    // Copied, as cargo's own copy is a link to what it keeps.
+    put(&built, &kept)?;
+    fs::remove_file(&built)?;
+    Ok(kept)
 }
 
 /// Builds the test RTOS, and gives its path.

@@ -15,9 +15,12 @@ use crate::suite::Test;
 pub const TESTS: &[Test] = &[
     Test::new("control groups: limits are set, changed and lifted", limits),
     Test::new("control groups: who takes too much memory is killed, and counted", too_much)
-        // The kernel tells where each task and each page was.
-        .provoking(&[""]),
+        // The kernel tells where the one was that it found no memory for.
+        .provoking(&OUT_OF_MEMORY),
 ];
+
+/// What the kernel says of it, with a stack. A warning of another kind begins with a line that has none of these.
+const OUT_OF_MEMORY: [&str; 5] = ["oom", "CPU: ", "Hardware name: ", "Call trace:", "+0x"];
 
 const ROOT: &str = "/sys/fs/cgroup";
 const MIB: u64 = 1 << 20;

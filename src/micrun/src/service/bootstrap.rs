@@ -6,6 +6,8 @@ use containerd_shim_protos::protobuf::{Message, MessageField};
 use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 use log::LevelFilter;
 
+use super::convert::encoded;
+
 /// What the caller of `start` says beyond its flags. Whatever it does not say is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -79,8 +81,7 @@ pub fn runtime_info(name: &str, version: &str, revision: &str) -> Vec<u8> {
     };
     let name = name.to_owned();
     let info = RuntimeInfo { name, version: MessageField::some(version), ..RuntimeInfo::default() };
-    // Writing to memory fails only for messages over 2 GiB.
-    info.write_to_bytes().unwrap_or_default()
+    encoded(&info)
 }
 
 #[cfg(test)]

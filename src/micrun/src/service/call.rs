@@ -8,6 +8,7 @@ use containerd_shim_protos::protobuf::Message;
 use ttrpc::proto::{Code, Codec, MESSAGE_LENGTH_MAX, MessageHeader, Request, Response};
 use ttrpc::{Error, Result, get_status};
 
+use super::convert::encoded;
 use crate::error;
 use crate::reactor::Ended;
 use crate::waiters::Waiter;
@@ -88,11 +89,6 @@ pub(super) fn unknown(request: &Request) -> Error {
 
 fn refusal(code: Code, request: &Request, why: &dyn std::fmt::Display) -> Error {
     Error::RpcStatus(get_status(code, format!("/{}/{}: {why}", request.service, request.method)))
-}
-
-pub(super) fn encoded(message: &impl Message) -> Vec<u8> {
-    // Writing to memory fails only for messages over 2 GiB.
-    message.write_to_bytes().unwrap_or_default()
 }
 
 /// Puts a waiter into the list that a request is about.

@@ -61,9 +61,13 @@ pub(super) fn timestamp(at: SystemTime) -> MessageField<Timestamp> {
 
 /// An `Any` by containerd's rule: the bare full name, no `type.googleapis.com/`.
 pub(super) fn any(name: &str, message: &impl Message) -> Any {
+    Any { type_url: name.to_owned(), value: encoded(message), ..Any::default() }
+}
+
+/// The bytes of a message.
+pub(super) fn encoded(message: &impl Message) -> Vec<u8> {
     // Writing to memory fails only for messages over 2 GiB.
-    let value = message.write_to_bytes().unwrap_or_default();
-    Any { type_url: name.to_owned(), value, ..Any::default() }
+    message.write_to_bytes().unwrap_or_default()
 }
 
 /// The answer to Delete and of the `delete` call.

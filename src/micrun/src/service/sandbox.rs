@@ -8,8 +8,8 @@ use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::sandbox_api as api;
 use ttrpc::proto::Request;
 
-use super::call::{Call, Register, Service, encoded, parse, reply, unknown};
-use super::convert;
+use super::call::{Call, Register, Service, parse, reply, unknown};
+use super::convert::{self, encoded};
 use super::end::End;
 use super::metrics::metrics;
 use crate::error::Error;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
+use openamp::Violation;
 use openamp::placement::BUFFER_LEN;
 use openamp::vring::{Buffers, DeviceQueue, DriverQueue, Geometry};
 use shmem::{Fault, Memory};
@@ -98,6 +99,16 @@ fn offer(driver: &mut DriverQueue, memory: &Model, word: u64) {
     driver.offer(memory, id).expect("offered");
 }
 
+/// Asks until the other side has something.
+fn until<T>(mut ask: impl FnMut() -> Result<Option<T>, Violation>) -> T {
+    loop {
+        match ask().expect("no violation") {
+            Some(found) => return found,
+            None => thread::yield_now(),
+        }
+    }
+}
+
 /// What the driver put into a buffer is what the device finds there, and the other way round.
 #[test]
 fn a_buffer_is_seen_whole_on_the_other_side() {
@@ -108,12 +119,7 @@ fn a_buffer_is_seen_whole_on_the_other_side() {
         let device = thread::spawn(move || {
             let mut device = DeviceQueue::new(RING, 0);
             for turn in 0..2 {
-                let offered = loop {
-                    match device.take(&*theirs).expect("no violation") {
-                        Some(offered) => break offered,
-                        None => thread::yield_now(),
-                    }
-                };
+                let offered = until(|| device.take(&*theirs));
                 assert_eq!(offered.addr, buffer(offered.id) as u64);
                 assert_eq!(theirs.load_u64(buffer(offered.id)), Ok(100 + turn));
                 theirs.store_u64(buffer(offered.id), 200 + turn).expect("a buffer");
@@ -123,12 +129,7 @@ fn a_buffer_is_seen_whole_on_the_other_side() {
         offer(&mut driver, &memory, 100);
         offer(&mut driver, &memory, 101);
         for turn in 0..2 {
-            let used = loop {
-                match driver.reclaim(&*memory).expect("no violation") {
-                    Some(used) => break used,
-                    None => thread::yield_now(),
-                }
-            };
+            let used = until(|| driver.reclaim(&*memory));
             assert_eq!(used.len, 8 + turn as u32);
             assert_eq!(memory.load_u64(buffer(used.id)), Ok(200 + turn));
         }
@@ -146,12 +147,7 @@ fn a_buffer_that_goes_round_is_seen_whole_each_time() {
         let device = thread::spawn(move || {
             let mut device = DeviceQueue::new(NARROW, 0);
             for turn in 0..2 {
-                let offered = loop {
-                    match device.take(&*theirs).expect("no violation") {
-                        Some(offered) => break offered,
-                        None => thread::yield_now(),
-                    }
-                };
+                let offered = until(|| device.take(&*theirs));
                 assert_eq!(theirs.load_u64(buffer(0)), Ok(100 + turn));
                 theirs.store_u64(buffer(0), 200 + turn).expect("a buffer");
                 device.give_back(&*theirs, offered.id, 8).expect("given back");
@@ -159,12 +155,7 @@ fn a_buffer_that_goes_round_is_seen_whole_each_time() {
         });
         for turn in 0..2 {
             offer(&mut driver, &memory, 100 + turn);
-            let used = loop {
-                match driver.reclaim(&*memory).expect("no violation") {
-                    Some(used) => break used,
-                    None => thread::yield_now(),
-                }
-            };
+            let used = until(|| driver.reclaim(&*memory));
             assert_eq!(memory.load_u64(buffer(0)), Ok(200 + turn));
             driver.put_back(used.id);
         }

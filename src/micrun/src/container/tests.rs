@@ -88,6 +88,13 @@ impl Setting {
         container
     }
 
+    /// One that runs and has shown its prompt, and the client's end of standard output.
+    fn at_prompt(&self) -> (Arc<Container>, File) {
+        let (container, mut reader) = (self.running(), self.reader());
+        read_until(&mut reader, b"# ");
+        (container, reader)
+    }
+
     /// The client's end of standard output.
     fn reader(&self) -> File {
         self.reader_of("stdout")

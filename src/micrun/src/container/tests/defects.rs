@@ -6,9 +6,7 @@ use super::*;
 #[test]
 fn a_terminal_that_nobody_reads_holds_up_nothing() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-tty1");
     let mut side = connect(&setting, "rpmsg-tty1.sock");
     side.set_write_timeout(Some(DEADLINE)).expect("a timeout");
@@ -29,9 +27,7 @@ fn bulk_data_without_a_window_costs_nothing_but_itself() {
     let board = r#""annotations":{"org.openeuler.micrun.board":"qemu-raspi4b","#;
     let config = CONFIG.replace(r#""annotations":{"#, board);
     std::fs::write(setting.path("config.json"), config).expect("written");
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-umt");
     read_until(&mut console, b"umt [0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]\n");
     assert!(!setting.path("rpmsg-umt.sock").exists());
@@ -89,9 +85,7 @@ fn a_connected_debugger_ends_with_its_container() {
 fn a_file_in_the_way_of_a_socket_stays() {
     let setting = Setting::new();
     std::fs::write(setting.path("rpmsg-tty1.sock"), "precious").expect("written");
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-tty1");
     taken(&File::options().write(true).open(setting.path("stdin")).expect("a writer"));
     setting.type_in(b"still here");

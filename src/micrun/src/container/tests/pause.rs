@@ -5,9 +5,7 @@ use super::*;
 #[test]
 fn a_paused_core_is_silent_and_loses_nothing() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut reader = setting.reader();
-    read_until(&mut reader, b"# ");
+    let (container, mut reader) = setting.at_prompt();
     container.pause().expect("paused");
     assert_eq!(container.state(), State::Paused);
     let input = OpenOptions::new().read(true).write(true).open(setting.path("stdin")).expect("both ends");

@@ -5,9 +5,7 @@ use super::*;
 #[test]
 fn a_terminal_beside_the_console_is_a_socket() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-tty1");
     let mut first = connect(&setting, "rpmsg-tty1.sock");
     let mode = std::fs::metadata(setting.path("rpmsg-tty1.sock")).expect("there").permissions().mode();
@@ -31,9 +29,7 @@ fn a_terminal_beside_the_console_is_a_socket() {
 #[test]
 fn bulk_data_goes_through_the_window_in_both_directions() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-umt");
     // The descriptor of the text that comes first, at the start of the window of the last core.
     read_until(&mut console, b"umt [0, 0, 208, 112, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]\n");
@@ -54,9 +50,7 @@ fn bulk_data_goes_through_the_window_in_both_directions() {
 #[test]
 fn a_bulk_client_is_held_to_the_rules_and_the_next_one_begins_anew() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut console = setting.reader();
-    read_until(&mut console, b"# ");
+    let (container, mut console) = setting.at_prompt();
     setting.type_in(b"announce rpmsg-umt");
     for wrong in [0, (1 << 20) + 1, u32::MAX] {
         let mut client = connect(&setting, "rpmsg-umt.sock");

@@ -57,9 +57,7 @@ fn the_streams_are_given_to_the_container_s_user() {
 #[test]
 fn a_kick_that_is_lost_is_made_up_for() {
     let setting = Setting::new();
-    let container = setting.running();
-    let mut reader = setting.reader();
-    read_until(&mut reader, b"# ");
+    let (container, mut reader) = setting.at_prompt();
     setting.type_in(b"deaf");
     read_until(&mut reader, b"deaf");
     setting.type_in(b"still here");

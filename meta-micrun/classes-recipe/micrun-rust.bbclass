@@ -4,8 +4,9 @@
 #
 # MICRUN_PACKAGE  cargo's package
 # MICRUN_BINARY   the program
+# A package with C code sets INHIBIT_DEFAULT_DEPS = "".
 
-INHIBIT_DEFAULT_DEPS = "1"
+INHIBIT_DEFAULT_DEPS ?= "1"
 DEPENDS += "micrun-rust-native"
 
 # For which host systems there is a static target.

@@ -115,7 +115,7 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<Tools> {
 }
 
 /// What bitbake demands of the machine, and what takes the place of packages that it would build.
-const FOR_BITBAKE: [&str; 26] = [
+const FOR_BITBAKE: [&str; 27] = [
     "apt-utils",
     "bzip2",
     "chrpath",
@@ -130,6 +130,7 @@ const FOR_BITBAKE: [&str; 26] = [
     "gcc-aarch64-linux-gnu",
     "git",
     "libc6-dev",
+    "libc6-dev-arm64-cross",
     "locales",
     "lz4",
     "make",

@@ -11,7 +11,13 @@ IMAGE_ROOTFS_EXTRA_SPACE = "65536"
 ROOTFS_BOOTSTRAP_INSTALL = ""
 LDCONFIGDEPEND = ""
 EXTRA_IMAGEDEPENDS = ""
+# As openembedded-core's dpkg does, which Debian's does not: scripts of packages learn that they do not run on the board.
+ROOTFS_PREPROCESS_COMMAND += "name_the_root"
 IMGCLASSES:remove = "populate_sdk_ext"
 
 deltask do_populate_sdk
 deltask do_populate_sdk_ext
+
+python name_the_root() {
+    os.environ["D"] = d.getVar("IMAGE_ROOTFS")
+}

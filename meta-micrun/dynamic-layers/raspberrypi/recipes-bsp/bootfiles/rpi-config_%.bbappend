@@ -1,2 +1,2 @@
-# The overlay that keeps a core and memory for firmware; micrun-image puts it on the boot partition.
-RPI_EXTRA_CONFIG:append:raspberrypi4-64 = " ${@bb.utils.contains('DISTRO_FEATURES', 'micrun', '\ndtoverlay=rpi4-remoteproc\n', '', d)}"
+# nooelint: oelint.spaces.lineend - of what is required where the feature is off, which is nothing
+require ${@bb.utils.contains('DISTRO_FEATURES', 'micrun', 'micrun-rpi-config.inc', '', d)}

@@ -15,8 +15,8 @@ REQUIRED_DISTRO_FEATURES = "micrun"
 
 # The recipe that deploys Zephyr, in this configuration or in the multiconfig MICRUN_ZEPHYR_MC, and the file it deploys.
 MICRUN_ZEPHYR_PROVIDER ?= "${@bb.utils.contains_any('BBFILE_COLLECTIONS', 'openeuler zephyrproject openeuler-rtos', 'zephyr-image', '', d)}"
-MICRUN_ZEPHYR_MC ?= ""
-MICRUN_ZEPHYR_DEPLOY_DIR ?= "${DEPLOY_DIR_IMAGE}"
+MICRUN_ZEPHYR_MC ?= "${@bb.utils.filter('BBMULTICONFIG', 'micrun-zephyr', d)}"
+MICRUN_ZEPHYR_DEPLOY_DIR ?= "${@'${TOPDIR}/deploy-micrun-zephyr' if d.getVar('MICRUN_ZEPHYR_MC') == 'micrun-zephyr' else '${DEPLOY_DIR_IMAGE}'}"
 MICRUN_ZEPHYR_FILE ?= "${MICRUN_ZEPHYR_PROVIDER}.elf"
 MICRUN_FIRMWARE_ELF = "${MICRUN_ZEPHYR_DEPLOY_DIR}/${MICRUN_ZEPHYR_FILE}"
 MICRUN_FIRMWARE_NAME = "localhost/zephyr:${PV}"

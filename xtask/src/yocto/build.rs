@@ -12,6 +12,9 @@ use crate::sh;
 
 /// What is built; the rest is needed for it.
 const TARGETS: [&str; 3] = ["micrun-firmware-hello", "micrun-rootfs", "nativesdk-micrun-image-builder"];
+/// Recipes for the board, and their programs.
+const PROGRAMS: [(&str, &str); 2] =
+    [("micrun-shim", "containerd-shim-mica-v2"), ("micrun-image-builder", "micrun-image-builder")];
 
 impl Ground {
     /// Builds, in two places if asked, and gives the root file system.
@@ -26,7 +29,7 @@ impl Ground {
             if digests != again {
                 bail!("two builds differ: {digests:?} and {again:?}");
             }
-            println!("two builds give the same shim and firmware image");
+            println!("two builds give the same programs and firmware image");
         }
         Ok(first.deployed()?.join("micrun-rootfs-qemuarm64.rootfs.ext4"))
     }
@@ -42,7 +45,9 @@ impl Ground {
             let mut bitbake = build.bitbake();
             bitbake.arg("misfit-firmware").env("MICRUN_BOARD", board);
             let output = bitbake.output().context("cannot start bitbake")?;
-            let said = String::from_utf8_lossy(&output.stdout);
+            // Errors go to one, what led to them to the other.
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
             match said.lines().find(|line| line.contains(reason)) {
                 Some(line) if !output.status.success() => println!("{line}"),
                 _ => bail!("firmware that does not fit was not refused:\n{said}"),
@@ -52,12 +57,17 @@ impl Ground {
     }
 }
 
-/// Digests of the shim and of the firmware's image.
-fn products(build: &Build) -> Result<[String; 2]> {
-    let image = fs::read_to_string(build.deployed()?.join("micrun/micrun-firmware-hello.digest"))?;
-    let shim = build.value("micrun-shim", "D")?.join("usr/bin/containerd-shim-mica-v2");
-    let sum = sh::read(sh::command("sha256sum").arg(&shim))?;
-    let bytes = fs::metadata(&shim).with_context(|| shim.display().to_string())?.len();
-    println!("shim {bytes} bytes, {}\nimage {}", sum.trim_end(), image.trim_end());
-    Ok([sum.split(' ').next().unwrap_or_default().to_owned(), image])
+/// Digests of the board's programs and of the firmware's image.
+fn products(build: &Build) -> Result<Vec<String>> {
+    let mut digests = Vec::new();
+    for (recipe, name) in PROGRAMS {
+        let program = build.value(recipe, "D")?.join("usr/bin").join(name);
+        let sum = sh::read(sh::command("sha256sum").arg(&program))?;
+        let digest = sum.split(' ').next().unwrap_or_default();
+        let bytes = fs::metadata(&program).with_context(|| program.display().to_string())?.len();
+        digests.push(format!("{name}: {bytes} bytes, {digest}"));
+    }
+    digests.push(fs::read_to_string(build.deployed()?.join("micrun/micrun-firmware-hello.digest"))?);
+    digests.iter().for_each(|digest| println!("{}", digest.trim_end()));
+    Ok(digests)
 }

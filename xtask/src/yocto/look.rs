@@ -18,10 +18,22 @@ const IMAGE: &str = "INIT_MANAGER = \"systemd\"\nDISTRO_FEATURES:append = \" vir
 /// Machines of the layer's own, of openembedded-core, and of openEuler's tree; others come with their layers.
 const MACHINES: [&str; 4] = ["micrun-qemu-arm64", "qemuarm64", "hieulerpi1", "ok3568"];
 
+/// Recipes that the images and their SDK consist of, among others.
+const NEEDED: [&str; 5] = [
+    "micrun-shim",
+    "micrun-conf",
+    "micrun-preload",
+    "micrun-image-builder",
+    "nativesdk-micrun-image-builder",
+];
+
+/// An application of meta-zephyr beside the board's Linux.
+const ZEPHYR: &str = "BBMULTICONFIG = \"micrun-zephyr\"\nMICRUN_ZEPHYR_PROVIDER = \"zephyr-philosophers\"\n";
+
 /// openEuler's tree with its shim in Go.
 const MCS: &str = "DISTRO_FEATURES:append = \" mcs containerd\"\nMCS_FEATURES = \"openamp micrun\"\n";
 /// What in [`HOST_TOOLS`] needs the layer.
-const WITHOUT_LAYER: &str = "BBMASK += \"misfit-firmware /micrun-r.*bbappend\"\n";
+const WITHOUT_LAYER: &str = "BBMASK += \"misfit-firmware /micrun-.*bbappend\"\n";
 const FEATURE_OFF: &str = "DISTRO_FEATURES:remove = \"micrun\"\n";
 
 impl Ground {
@@ -46,20 +58,40 @@ impl Ground {
 
     /// The tasks of the images on every machine.
     pub(super) fn graphs(&self) -> Result<()> {
-        if !self.wish.layers.iter().any(|layer| layer.to_string_lossy().contains("virt")) {
+        if !self.has_layer("virt") {
             println!("skipped: micrun-image needs containerd, and no --layer names meta-virtualization");
             return Ok(());
         }
-        let layers: Vec<PathBuf> = [self.ours(&[LAYER, OPENEULER]), self.wish.layers.clone()].concat();
+        let layers = [self.ours(&[LAYER, OPENEULER]), self.wish.layers.clone()].concat();
         let graph = Build::new(&self.tree, &self.directory, "graph", &layers, &[FEATURE, IMAGE].concat())?;
         for machine in MACHINES.iter().copied().chain(self.wish.machines.iter().map(String::as_str)) {
-            let images = ["micrun-image", "micrun-image-dev"];
+            let images = ["micrun-image", "micrun-image-dev", "micrun-image:do_populate_sdk"];
             let recipes = timed(machine, || graph.recipes(machine, &images))?;
-            for needed in ["micrun-shim", "micrun-conf", "micrun-preload"] {
-                ensure!(recipes.contains(needed), "{machine}: micrun-image has no {needed}");
+            for needed in NEEDED {
+                ensure!(recipes.contains(needed), "{machine}: the images and their SDK have no {needed}");
             }
         }
+        self.zephyr(&layers)
+    }
+
+    /// The application is built in its own configuration, and packed in the board's.
+    fn zephyr(&self, layers: &[PathBuf]) -> Result<()> {
+        if !self.has_layer("zephyr") {
+            println!("skipped: no --layer names meta-zephyr");
+            return Ok(());
+        }
+        let settings = [FEATURE, IMAGE, ZEPHYR].concat();
+        let build = Build::new(&self.tree, &self.directory, "zephyr", layers, &settings)?;
+        let recipes = timed("Zephyr", || build.recipes(MACHINES[0], &["micrun-firmware-zephyr"]))?;
+        ensure!(
+            recipes.contains("mc:micrun-zephyr:zephyr-philosophers"),
+            "Zephyr is not built for its image"
+        );
         Ok(())
+    }
+
+    fn has_layer(&self, name: &str) -> bool {
+        self.wish.layers.iter().any(|layer| layer.to_string_lossy().contains(name))
     }
 
     /// In openEuler's tree: its shim where the feature is off, ours where it is on, never both; and its firmware.

@@ -53,10 +53,10 @@ pub(crate) fn task(arguments: &[String]) -> Result<ExitCode> {
     let ground = Ground { tree, workspace, directory, downloads, prebuilt, kernel, wish };
     steps.next("beside openEuler's recipes");
     ground.guest()?;
-    steps.next("building");
-    let image = ground.build()?;
     steps.next("refusing firmware that does not fit the board");
     ground.refusal()?;
+    steps.next("building");
+    let image = ground.build()?;
     steps.next("booting the image");
     boot::run(&ground.workspace, &image)?;
     steps.next("the tasks of micrun-image for each machine");

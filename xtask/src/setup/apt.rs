@@ -126,6 +126,7 @@ fn update() -> Result<()> {
 
 fn apt_get(arguments: &[&str]) -> Command {
     let mut apt = sh::as_root("apt-get", [("DEBIAN_FRONTEND", "noninteractive")]);
-    apt.args(arguments);
+    // Another apt may be at work: a task beside this one, or the machine's own upgrades.
+    apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
     apt
 }

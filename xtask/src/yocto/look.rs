@@ -33,7 +33,7 @@ const ZEPHYR: &str = "BBMULTICONFIG = \"micrun-zephyr\"\nMICRUN_ZEPHYR_PROVIDER 
 /// openEuler's tree with its shim in Go.
 const MCS: &str = "DISTRO_FEATURES:append = \" mcs containerd\"\nMCS_FEATURES = \"openamp micrun\"\n";
 /// What in [`HOST_TOOLS`] needs the layer.
-const WITHOUT_LAYER: &str = "BBMASK += \"misfit-firmware /micrun-.*bbappend\"\n";
+const WITHOUT_LAYER: &str = "BBMASK += \"misfit-firmware /micrun-[^/]*bbappend\"\n";
 const FEATURE_OFF: &str = "DISTRO_FEATURES:remove = \"micrun\"\n";
 
 impl Ground {
